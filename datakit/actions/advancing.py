@@ -1,0 +1,69 @@
+"""dsk advance and its single steps: run the stages that are stale."""
+
+from __future__ import annotations
+
+from datakit.actions.exporting import export_all
+from datakit.actions.project import Project
+from datakit.errors import StateError, UsageError
+from datakit.model.order import COMPUTED, EXPORT, ORDER, RAW
+from datakit.model.progress import Progress, silent
+from datakit.registry import nearest
+from datakit.repo.pipeline import Step, Transition, run_step, staleness
+from datakit.repo.stagetree import stage_tree
+from datakit.repo.transaction import transaction
+
+
+def advance(project: Project, upto: str = EXPORT, *, progress: Progress = silent) -> list[Transition]:
+    """Run every stale stage up to `upto`, each as one commit; an empty list when all was up to date.
+
+    Raises:
+        UsageError: no such stage.
+        StateError: raw is empty.
+    """
+    if upto not in ORDER or upto == RAW:
+        like = nearest(upto, list(ORDER[1:]))
+        raise UsageError(f"no stage '{upto}' to advance to", hint=f"did you mean '{like}'?" if like else
+                         f"one of: {', '.join(ORDER[1:])}")
+    project.check()
+    done: list[Transition] = []
+    for step in project.steps()[: ORDER.index(upto)]:
+        ran = _run(project, step, progress, force=False)
+        done += [ran] if ran else []
+    if upto == EXPORT:
+        done += export_all(project, progress=progress)
+    return done
+
+
+def run_stage(project: Project, stage: str, *, progress: Progress = silent) -> Transition | None:
+    """Run one stage, stale or not; None when nothing changed.
+
+    Raises:
+        StateError: a stage before it is stale.
+    """
+    project.check()
+    steps = project.steps()
+    index = COMPUTED.index(stage)
+    return _run(project, steps[index], progress, force=True)
+
+
+def _run(project: Project, step: Step, progress: Progress, *, force: bool) -> Transition | None:
+    dataset = project.dataset
+    with transaction(dataset, step.stage.name) as txn:
+        if stage_tree(dataset, txn.base_tree, RAW) is None:
+            raise StateError(f"{step.stage.name}: raw has no images yet", hint="dsk import PATH")
+        if not force and not staleness(dataset, txn.base_tree, step):
+            return None
+        if force:
+            _refuse_stale_source(project, txn.base_tree, step)
+        ran = run_step(txn, step, progress)
+        return ran if ran.commit else None
+
+
+def _refuse_stale_source(project: Project, root: bytes | None, step: Step) -> None:
+    for earlier in project.steps()[: COMPUTED.index(step.stage.name)]:
+        reason = staleness(project.dataset, root, earlier)
+        if reason:
+            name = earlier.stage.name
+            raise StateError(
+                f"{step.stage.name}: {name} must run first ({reason})", hint=f"dsk advance {step.stage.name} runs both"
+            )

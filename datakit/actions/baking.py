@@ -1,0 +1,243 @@
+"""dsk bake and dsk sample: run the trainer on the export, and keep what came of it.
+
+The trainer is a program of its own, fed by the kohya export's dataset.toml; here it is started, watched and
+written into the ledger.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final
+
+import msgspec
+
+from datakit.actions.exporting import export_staleness, read_manifest
+from datakit.actions.project import BAKE, Project
+from datakit.config import CONFIG_NAME, check_keys
+from datakit.errors import ConfigError, StateError, TrainerError
+from datakit.exports.model import EXPORTS, Manifest
+from datakit.model.order import EXPORT
+from datakit.repo.pipeline import staleness
+from datakit.repo.transaction import transaction
+
+FORMAT: Final = "kohya"
+INTERRUPTED: Final = 130
+_NEEDS: Final = ("torch", "diffusers", "transformers", "safetensors")
+_TABLES: Final = ("model", "adapter", "objective", "optimizer", "train", "sample")
+_CONFIG: Final = "config.toml"
+_RESULT: Final = "result.json"
+
+
+class Bake(msgspec.Struct, frozen=True, kw_only=True):
+    """One finished bake, as its ledger file has it."""
+
+    id: str
+    commit: str
+    """The dataset's commit whose wip was trained on."""
+    lora: str
+    """Path of the adapter, from the dataset's root."""
+    grid: str
+    """Path of the before/after picture, from the dataset's root; '' for none."""
+    images: int
+    steps: int
+    first_loss: float
+    final_loss: float
+    seconds: float
+    device: str
+    config: dict[str, Any]
+    """What was asked for: the tables of [bake]."""
+    versions: dict[str, str] = {}
+
+
+class InterruptedBakeError(TrainerError):
+    """Ctrl-C; the trainer saved a checkpoint."""
+
+    exit_code = INTERRUPTED
+
+
+def bake(project: Project) -> Bake:
+    """Train on the current export; goes on with an interrupted bake of the same data and settings.
+
+    Raises:
+        StateError: nothing exported, or the export is older than the dataset.
+        ConfigError: [bake] is wrong.
+        TrainerError: the trainer is not installed, or stopped.
+    """
+    _require_trainer()
+    project.check()
+    with transaction(project.dataset, BAKE):
+        pass  # commits hand edits, so that what is baked is what the history says
+    manifest = _current_manifest(project)
+    folder = _folder(project, _config(project, manifest))
+    try:
+        _run(["run", str(folder / _CONFIG)])
+    except InterruptedBakeError as error:
+        raise InterruptedBakeError(error.message, hint="dsk bake goes on from the checkpoint") from error
+    done = _read_result(project, folder, manifest)
+    with transaction(project.dataset, BAKE, {"id": done.id}) as txn:
+        txn.put(f"bakes/{done.id}.toml", _ledger(done).encode())
+        txn.commit(f"bake: {done.id}, {done.images} images, {done.steps} steps, loss {done.final_loss:.4f}")
+    return done
+
+
+def _require_trainer() -> None:
+    missing = [name for name in _NEEDS if importlib.util.find_spec(name) is None]
+    if missing:
+        raise TrainerError(f"the trainer needs {', '.join(missing)}", hint="pip install 'dsk[train]'")
+
+
+def _current_manifest(project: Project) -> Manifest:
+    dataset, root = project.dataset, project.dataset.head_tree
+    for step in project.steps():
+        reason = staleness(dataset, root, step)
+        if reason:
+            raise StateError(f"{step.stage.name} is out of date: {reason}", hint="dsk advance, then dsk bake")
+    reason = export_staleness(dataset, root, EXPORTS.load(FORMAT), project.export_settings(FORMAT))
+    manifest = read_manifest(dataset, root, FORMAT)
+    if manifest is None:
+        raise StateError("nothing to train on: wip is not exported yet", hint=f"dsk export --format {FORMAT}")
+    if reason:
+        raise StateError(f"the {FORMAT} export is out of date: {reason}", hint=f"dsk export --format {FORMAT}")
+    if not manifest.items:
+        raise StateError("nothing to train on: the export is empty", hint="dsk import PATH, then dsk advance")
+    return manifest
+
+
+def _config(project: Project, manifest: Manifest) -> dict[str, Any]:
+    asked = project.tables.get(BAKE, {})
+    check_keys(asked, list(_TABLES), where=f"{CONFIG_NAME} [{BAKE}]")
+    for name, table in asked.items():
+        if not isinstance(table, dict):
+            raise ConfigError(f"{CONFIG_NAME} [{BAKE}]: '{name}' is a table", hint=f"write [{BAKE}.{name}]")
+    dataset = project.dataset.root / EXPORT / FORMAT / "dataset.toml"
+    return {**asked, "dataset": {"config": str(dataset), "cache": str(project.dataset.private / "latents")}}
+
+
+def _folder(project: Project, config: dict[str, Any]) -> Path:
+    """The folder of the interrupted bake with this very configuration and data, or of a new one."""
+    bakes = project.dataset.private / "bakes"
+    manifest = (project.dataset.root / EXPORT / FORMAT / "manifest.json").read_bytes()
+    for folder in sorted(bakes.glob("*"), reverse=True):
+        if not (folder / _RESULT).exists() and _same_run(folder, config, manifest):
+            return folder
+    day = time.strftime("%Y-%m-%d")
+    ledger = project.dataset.root / "bakes"
+    names = (f"{day}-{serial:02d}" for serial in itertools.count(1))
+    free = (name for name in names if not (bakes / name).exists() and not (ledger / f"{name}.toml").exists())
+    folder = bakes / next(free)
+    folder.mkdir(parents=True)
+    (folder / "manifest.json").write_bytes(manifest)
+    (folder / _CONFIG).write_text(_toml(_with_output(config, folder)), "utf-8")
+    return folder
+
+
+def _with_output(config: dict[str, Any], folder: Path) -> dict[str, Any]:
+    return {**config, "output": {"dir": str(folder), "name": folder.name}}
+
+
+def _same_run(folder: Path, config: dict[str, Any], manifest: bytes) -> bool:
+    try:
+        same_config = (folder / _CONFIG).read_text("utf-8") == _toml(_with_output(config, folder))
+        return same_config and (folder / "manifest.json").read_bytes() == manifest
+    except OSError:
+        return False
+
+
+def _toml(tables: Mapping[str, Any]) -> str:
+    import tomlkit
+
+    return tomlkit.dumps(tables)
+
+
+def _run(arguments: Sequence[str]) -> None:
+    """Run the trainer in the foreground; it hears Ctrl-C itself, and termination is passed on to it.
+
+    Raises:
+        InterruptedBakeError: it was stopped and saved its state.
+        TrainerError: it failed, with its own exit code; it has told why on the terminal.
+    """
+    process = subprocess.Popen([sys.executable, "-m", "trainer", *arguments])
+
+    def pass_on(number: int, frame: FrameType | None) -> None:
+        del frame
+        if number != signal.SIGINT:
+            process.send_signal(number)
+
+    before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        code = process.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if code == INTERRUPTED:
+        raise InterruptedBakeError("stopped; a checkpoint is saved")
+    if code != 0:
+        error = TrainerError(f"the trainer stopped (exit code {code}); its reason is above")
+        error.exit_code = code if 0 < code < 128 else TrainerError.exit_code  # type: ignore[misc]
+        raise error
+
+
+def _read_result(project: Project, folder: Path, manifest: Manifest) -> Bake:
+    result = msgspec.json.decode((folder / _RESULT).read_bytes(), type=dict[str, Any])
+    shown = folder.relative_to(project.dataset.root)
+    return Bake(
+        id=folder.name, commit=manifest.commit, lora=f"{shown}/{result['lora']}",
+        grid=f"{shown}/{result['grid']}" if result.get("grid") else "",
+        images=result["images"], steps=result["steps"], first_loss=result["first_loss"],
+        final_loss=result["final_loss"], seconds=result["seconds"], device=result["device"],
+        config=dict(project.tables.get(BAKE, {})), versions=result["versions"],
+    )
+
+
+def _ledger(done: Bake) -> str:
+    return _toml({name: value for name, value in msgspec.to_builtins(done).items() if value not in ("", {}, None)})
+
+
+def latest_bake(project: Project, wanted: str = "") -> Bake:
+    """A finished bake by its id, or the newest.
+
+    Raises:
+        StateError: none, or not that one.
+    """
+    folder = project.dataset.root / "bakes"
+    found = sorted(path for path in folder.glob("*.toml") if not wanted or path.stem == wanted)
+    if not found:
+        raise StateError(f"no bake '{wanted}'" if wanted else "nothing baked yet", hint="dsk bake; bakes/ lists them")
+    import tomllib
+
+    return msgspec.convert(tomllib.loads(found[-1].read_text("utf-8")), Bake)
+
+
+def sample(project: Project, wanted: str, prompts: Sequence[str], *, seed: int | None, out: Path | None) -> Path:
+    """Draw pictures with and without a bake's adapter; returns the grid's path.
+
+    Raises:
+        StateError: no such bake, or its weights are not in this clone.
+    """
+    _require_trainer()
+    done = latest_bake(project, wanted)
+    lora = project.dataset.root / done.lora
+    config = lora.parent / _CONFIG
+    if not lora.is_file() or not config.is_file():
+        raise StateError(f"{done.lora}: the weights of bake {done.id} are not here", hint="dsk bake makes them again")
+    target = out or _free_name(lora.parent / "samples")
+    options = [part for prompt in prompts for part in ("--prompt", prompt)]
+    options += ["--seed", str(seed)] if seed is not None else []
+    _run(["sample", str(config), "--lora", str(lora), "--out", str(target), *options])
+    return target
+
+
+def _free_name(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    number = 1
+    while (path := folder / f"sample-{number:02d}.png").exists():
+        number += 1
+    return path

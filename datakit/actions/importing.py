@@ -1,0 +1,205 @@
+"""dsk import: a scraped folder into raw, nothing overwritten, nothing lost."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import msgspec
+
+from datakit.actions.project import Counted, Project
+from datakit.errors import DskError, InputError, UsageError
+from datakit.images.decode import UnreadableImage
+from datakit.images.measure import Header, header
+from datakit.model.item import ImageRef, concept_of, split_path
+from datakit.model.naming import safe_name
+from datakit.model.order import ORDER, RAW
+from datakit.model.progress import Progress, silent
+from datakit.model.record import Record, encode_json
+from datakit.repo.dataset import Dataset
+from datakit.repo.stagetree import ItemFiles, read_items, stage_tree
+from datakit.repo.transaction import Transaction, transaction
+from datakit.sources.model import SOURCES, Aside, Folder, Found, Listing
+
+
+class ImportReport(msgspec.Struct, kw_only=True):
+    """What an import did with each file of the folder."""
+
+    source: str
+    commit: str = ""
+    concepts: dict[str, int] = msgspec.field(default_factory=dict)
+    """Concept → number of images imported."""
+    already: list[str] = msgspec.field(default_factory=list)
+    """Images that were in the dataset, name and content."""
+    renamed: dict[str, str] = msgspec.field(default_factory=dict)
+    """Image → item key, where another image had the name."""
+    orphans: dict[str, str] = msgspec.field(default_factory=dict)
+    """Caption without an image → its path in the dataset."""
+    aside: list[Aside] = msgspec.field(default_factory=list)
+    notes: list[str] = msgspec.field(default_factory=list)
+    """Sidecars that could not be used."""
+    failed: list[Aside] = msgspec.field(default_factory=list)
+    """Files that could not be read."""
+
+    @property
+    def num_imported(self) -> int:
+        """Images new in the dataset."""
+        return sum(self.concepts.values())
+
+
+def import_folder(
+    project: Project, path: Path, *, concept: str = "", source: str = "", progress: Progress = silent
+) -> ImportReport:
+    """Import a folder as one operation; a name that other content has gets `-<6 hex of sha256>`.
+
+    Raises:
+        InputError: no such folder, or nothing to import in it.
+        UsageError: the folder is a stage of this dataset.
+    """
+    folder = Folder(_checked(project.dataset, path))
+    chosen = SOURCES.load(source) if source else max(SOURCES.all(), key=lambda one: one.detect(folder))
+    found = chosen.scan(folder)
+    if not found.found and not found.orphans:
+        raise InputError(f"{path}: no images in it", hint="images are known by their extension, such as .png or .webp")
+    report = ImportReport(source=chosen.name, aside=list(found.aside))
+    with transaction(project.dataset, "import", {"path": str(path), "concept": concept, "from": source}) as txn:
+        running = _Import(txn, folder, report, concept)
+        running.take(found, progress)
+        if report.num_imported or report.orphans:
+            report.commit = txn.commit(_subject(report)) or ""
+    return report
+
+
+def _checked(dataset: Dataset, path: Path) -> Path:
+    if not path.is_dir():
+        what = "is not a folder" if path.exists() else "no such folder"
+        raise InputError(f"{path}: {what}", hint="give the folder that the scraper wrote")
+    folder = path.resolve()
+    for stage in ORDER:
+        if folder.is_relative_to((dataset.root / stage).resolve()):
+            raise UsageError(f"{path}: is the dataset's own {stage}", hint="its files belong to the dataset already")
+    return folder
+
+
+def _subject(report: ImportReport) -> str:
+    parts = [str(Counted(report.num_imported, "image"))] if report.num_imported else []
+    if report.orphans:
+        parts.append(str(Counted(len(report.orphans), "caption without image")).replace("images", "image"))
+    return f"import: {', '.join(parts)} from {report.source} ({Counted(len(report.concepts), 'concept')})"
+
+
+class _Import:
+    """Names and files of one running import."""
+
+    def __init__(self, txn: Transaction, folder: Folder, report: ImportReport, concept: str) -> None:
+        self.txn = txn
+        self.folder = folder
+        self.report = report
+        self.concept = concept
+        self.now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        items = read_items(txn.dataset, stage_tree(txn.dataset, txn.base_tree, RAW))
+        self.taken = _taken(txn.dataset, items)
+        self.captions = _captions(items)
+
+    def take(self, found: Listing, progress: Progress) -> None:
+        """Put every image, record and caption of the listing into the transaction."""
+        counts: Counter[str] = Counter()
+        for number, (row, ref, head) in enumerate(self._ingested(found.found), 1):
+            if ref is not None:
+                key = self._place(row, ref, head)
+                if key:
+                    counts[concept_of(key)] += 1
+            if row.problem:
+                self.report.notes.append(row.problem)
+            progress("import", number, len(found.found))
+        for path in found.orphans:
+            self._place_orphan(path)
+        self.report.concepts = dict(sorted(counts.items()))
+
+    def _ingested(self, rows: list[Found]) -> Iterable[tuple[Found, ImageRef | None, Header | None]]:
+        lfs = self.txn.dataset.lfs
+
+        def ingest(row: Found) -> tuple[Found, ImageRef | None, Header | None]:
+            path = self.folder.root / row.image
+            try:
+                ref = lfs.ingest(path, split_path(row.image)[1].lower())
+            except InputError as error:
+                self.report.failed.append(Aside(row.image, error.message))
+                return row, None, None
+            try:
+                return row, ref, header(path)
+            except (UnreadableImage, OSError):
+                return row, ref, None
+
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            yield from pool.map(ingest, rows)
+
+    def _key(self, path: str) -> str:
+        folder, _, name = path.rpartition("/")
+        concept = self.concept or folder.rpartition("/")[2] or self.folder.root.name
+        return f"{safe_name(concept)}/{safe_name(split_path(name)[0])}"
+
+    def _place(self, row: Found, ref: ImageRef, head: Header | None) -> str:
+        key = self._key(row.image)
+        for length in (0, 6, 64):
+            wanted = f"{key}-{ref.sha256[:length]}" if length else key
+            holder = self.taken.get(wanted.casefold())
+            if holder == ref.sha256:
+                self.report.already.append(row.image)
+                return ""
+            if holder is None:
+                break
+        if wanted != key:
+            self.report.renamed[row.image] = wanted
+        self.taken[wanted.casefold()] = ref.sha256
+        self.txn.put_image(f"{RAW}/{wanted}.{ref.extension}", ref)
+        self.txn.put(f"{RAW}/{wanted}.json", encode_json(self._record(row, ref, head)))
+        if row.caption:
+            self.txn.put(f"{RAW}/{wanted}.txt", self.folder.read(row.caption))
+        return wanted
+
+    def _record(self, row: Found, ref: ImageRef, head: Header | None) -> Record:
+        facts = msgspec.structs.asdict(row.scraped) if row.scraped else {}
+        return Record(
+            sha256=ref.sha256, size_bytes=ref.size_bytes, original=row.image, imported_at=self.now,
+            format=head.format if head else "", size_px=head.size_px if head else None, **facts,
+        )
+
+    def _place_orphan(self, path: str) -> None:
+        try:
+            data = self.folder.read(path)
+        except DskError as error:
+            self.report.failed.append(Aside(path, error.message))
+            return
+        target = f"{RAW}/{self._key(path)}.txt"
+        blob = self.txn.dataset.objects.blob(data)
+        if blob in self.captions.get(concept_of(self._key(path)), ()):
+            self.report.already.append(path)
+        elif self.txn.dataset.entry(target) is None:
+            self.txn.put_blob(target, blob)
+            self.report.orphans[path] = target
+        else:
+            self.report.failed.append(Aside(path, f"{path}: {target} holds another caption; rename one of them"))
+
+
+def _captions(items: Mapping[str, ItemFiles]) -> dict[str, set[bytes]]:
+    """Concept → blob ids of its captions: one that lint gave its right name is not brought in again."""
+    found: dict[str, set[bytes]] = {}
+    for key, item in items.items():
+        if item.caption is not None:
+            found.setdefault(concept_of(key), set()).add(item.caption)
+    return found
+
+
+def _taken(dataset: Dataset, items: Mapping[str, ItemFiles]) -> dict[str, str]:
+    """Case-folded item key → sha256 of its image, of all that raw holds."""
+    found: dict[str, str] = {}
+    for key, item in items.items():
+        for path, blob in item.images.items():
+            ref = dataset.image_ref(f"{RAW}/{path}", blob)
+            found[key.casefold()] = ref.sha256 if ref else ""
+    return found

@@ -1,0 +1,138 @@
+"""dsk lint: the rules over every stage, with image facts computed on all cores and remembered by content."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+import msgspec
+
+from datakit.actions.project import Counted, Project
+from datakit.errors import InputError
+from datakit.images.measure import ImageFacts, probe
+from datakit.lint.engine import RULES, Report, run
+from datakit.lint.fixes import Plan, plan_fixes
+from datakit.lint.model import ALL_STAGES, Change, Collection, Delete, Rename, Write
+from datakit.model.item import LOCK_NAME, is_image
+from datakit.model.progress import Progress, silent
+from datakit.repo.dataset import Dataset
+from datakit.repo.transaction import Transaction, transaction
+from datakit.repo.worktree import Scan, scan
+
+_FACTS_VERSION: Final = 1
+"""Raised when `probe` would say something else of the same bytes."""
+
+
+class Linted(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found, and what was fixed."""
+
+    report: Report
+    plan: Plan | None = None
+    commit: str = ""
+
+
+def lint(project: Project, stages: Sequence[str] = (), *, progress: Progress = silent) -> Linted:
+    """Run every rule; nothing is changed.
+
+    Raises:
+        InputError: a file that changed cannot be read.
+    """
+    return Linted(report=run(RULES.all(), _collections(project.dataset, stages, progress)))
+
+
+def lint_and_fix(
+    project: Project, stages: Sequence[str] = (), *, unsafe: bool = False, progress: Progress = silent
+) -> Linted:
+    """Run every rule, apply what can be fixed as one operation, and report what is left."""
+    dataset = project.dataset
+    with transaction(dataset, "lint", {"fix": True}) as txn:
+        collections = _collections(dataset, stages, progress)
+        plan = plan_fixes(run(RULES.all(), collections), collections, unsafe=unsafe)
+        for change in plan.changes:
+            _apply(txn, change)
+        commit = txn.commit(f"lint: {_words(plan.changes)}") if plan.changes else None
+    after = run(RULES.all(), _collections(dataset, stages, progress))
+    return Linted(report=after, plan=plan, commit=commit or "")
+
+
+def _apply(txn: Transaction, change: Change) -> None:
+    if isinstance(change, Rename):
+        entry = txn.dataset.entry(change.old)
+        if entry is None:
+            raise InputError(f"{change.old}: gone meanwhile", hint="run dsk lint again")
+        txn.put_blob(change.new, entry.oid)
+        txn.put_blob(change.old, None)
+    elif isinstance(change, Write):
+        txn.put(change.path, change.data)
+    else:
+        txn.put_blob(change.path, None)
+
+
+def _words(changes: Iterable[Change]) -> str:
+    verbs = {Rename: "renamed", Write: "rewritten", Delete: "removed"}
+    counts = Counter(verbs[type(change)] for change in changes)
+    return ", ".join(f"{Counted(number, 'file')} {verb}" for verb, number in sorted(counts.items()))
+
+
+def _collections(dataset: Dataset, stages: Sequence[str], progress: Progress) -> list[Collection]:
+    wanted = [stage for stage in ALL_STAGES if stage and (not stages or stage in stages)]
+    found = scan(dataset)
+    paths = {stage: tuple(sorted(_inside(found, stage))) for stage in wanted}
+    facts = _all_facts(dataset, found, [f"{stage}/{path}" for stage in wanted for path in paths[stage]], progress)
+    return [
+        Collection(
+            stage=stage, paths=paths[stage], read=_reader(dataset, stage),
+            facts=lambda path, stage=stage: facts[f"{stage}/{path}"],  # type: ignore[misc]
+        )
+        for stage in wanted
+    ]
+
+
+def _inside(found: Scan, stage: str) -> Iterable[str]:
+    prefix = f"{stage}/"
+    inside = (path.removeprefix(prefix) for path in found.stats if path.startswith(prefix))
+    return (path for path in inside if path != LOCK_NAME)
+
+
+def _reader(dataset: Dataset, stage: str) -> Callable[[str], bytes]:
+    def read(path: str) -> bytes:
+        try:
+            return (dataset.root / stage / path).read_bytes()
+        except OSError as error:
+            raise InputError(f"{stage}/{path}: {error.strerror}") from error
+
+    return read
+
+
+def _all_facts(dataset: Dataset, found: Scan, paths: Iterable[str], progress: Progress) -> dict[str, ImageFacts]:
+    """Facts of every image; equal content is looked at once, ever."""
+    edited = {edit.path: edit.new for edit in found.edits}
+    blobs = {path: _blob(dataset, found, edited, path) for path in paths if is_image(path)}
+    names = {path: f"facts:{_FACTS_VERSION}:{blob.hex()}" for path, blob in blobs.items()}
+    remembered = dataset.memo.get(set(names.values()))
+    known = {name: msgspec.msgpack.decode(value, type=ImageFacts) for name, value in remembered.items()}
+    missing = {name: path for path, name in names.items() if name not in known}
+
+    def look(row: tuple[str, str]) -> tuple[str, ImageFacts]:
+        return row[0], probe((dataset.root / row[1]).read_bytes())
+
+    fresh: dict[str, ImageFacts] = {}
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for number, (name, facts) in enumerate(pool.map(look, missing.items()), 1):
+            fresh[name] = facts
+            progress("lint", number, len(missing))
+    dataset.memo.put((name, msgspec.msgpack.encode(facts)) for name, facts in fresh.items())
+    known.update(fresh)
+    return {path: known[name] for path, name in names.items()}
+
+
+def _blob(dataset: Dataset, found: Scan, edited: dict[str, bytes | None], path: str) -> bytes:
+    """What identifies a file's content: the blob that holds it, or would."""
+    blob = edited.get(path)
+    if blob is None:
+        line = found.index.lines.get(path)
+        blob = line.oid if line else b""
+    return blob

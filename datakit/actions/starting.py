@@ -1,0 +1,83 @@
+"""dsk init: an empty dataset with its settings written out and explained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from datakit.actions.project import STAGES
+from datakit.config import CONFIG_NAME, field_docs
+from datakit.exports.model import EXPORTS
+from datakit.model.order import ORDER
+from datakit.repo.dataset import Dataset, create_repository
+from datakit.repo.layout import GITATTRIBUTES, GITIGNORE
+from datakit.repo.transaction import transaction
+
+_HEAD: Final = """\
+# Settings of this dataset. Each line shows its default; take the # away to change it.
+"""
+_BAKE: Final = """
+[bake]
+# Settings of the trainer, passed on to it: tables model, adapter, objective, optimizer, train and sample.
+# `python -m trainer fields` lists them all.
+"""
+
+
+def start_dataset(root: Path) -> Path:
+    """Make a dataset of an empty or new folder; files that are in it stay.
+
+    Raises:
+        RepositoryError: a foreign git repository.
+        WriteError: the folder cannot be written.
+    """
+    root = root.absolute()
+    texts = {CONFIG_NAME: settings_template(), ".gitattributes": GITATTRIBUTES, ".gitignore": GITIGNORE}
+    dataset = Dataset(root, create_repository(root))
+    with transaction(dataset, "init") as txn:
+        for path, text in texts.items():
+            old = (root / path).read_text("utf-8") if (root / path).is_file() else ""
+            txn.put(path, (_joined(old, text, path) if old else text).encode())
+        for stage in ORDER:
+            (root / stage).mkdir(exist_ok=True)
+        txn.commit("init: a new dataset")
+    return root
+
+
+def _joined(old: str, new: str, path: str) -> str:
+    """A file that was there before keeps its lines; settings are never overwritten."""
+    if path == CONFIG_NAME or new in old:
+        return old
+    return old.rstrip("\n") + "\n" + new
+
+
+def settings_template() -> str:
+    """dsk.toml with every setting commented out, explained by its own docstring."""
+    parts = [_HEAD]
+    for name in ORDER:
+        stage = STAGES.load(name)
+        if msgspec.structs.fields(stage.settings):
+            parts.append(f"\n[{name}]\n{_fields(stage.settings)}")
+    parts += [f"\n[export.{export.name}]\n{_fields(export.settings)}" for export in EXPORTS.all()]
+    return "".join([*parts, _BAKE])
+
+
+def _fields(settings: type[msgspec.Struct]) -> str:
+    docs = field_docs(settings)
+    lines = []
+    for field in msgspec.structs.fields(settings):
+        default = field.default_factory() if field.default is msgspec.NODEFAULT else field.default
+        lines.append(f"# {docs[field.name]}\n# {field.encode_name} = {toml_value(default)}\n")
+    return "".join(lines)
+
+
+def toml_value(value: Any) -> str:
+    """A default as TOML."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(toml_value(one) for one in value)}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key} = {toml_value(one)}' for key, one in value.items())}}}"
+    return msgspec.json.encode(value).decode()

@@ -1,0 +1,35 @@
+"""dsk export."""
+
+from pathlib import Path
+
+import click
+
+from datakit.actions.exporting import export_format
+from datakit.actions.project import open_project
+from datakit.cli.output import Bar, note, say, say_json
+from datakit.exports.model import EXPORTS
+
+
+@click.command("export")
+@click.option("--format", "formats", multiple=True, metavar="NAME", help="Format to write; default: as in dsk.toml.")
+@click.option("--list", "show", is_flag=True, help="List the formats.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
+def command(formats: tuple[str, ...], show: bool, as_json: bool) -> None:
+    """Write wip as the files that a trainer reads, into export/FORMAT, linked and with a manifest."""
+    if show:
+        for name in EXPORTS.names():
+            say(f"{name}: {EXPORTS.summary(name)}")
+        return
+    project = open_project(Path.cwd())
+    project.check()
+    done = []
+    with Bar() as bar:
+        for name in formats or project.settings("export").formats:
+            written = export_format(project, name, progress=bar)
+            done.append({"format": name, "written": written})
+            if not as_json:
+                say(written.subject if written else f"export: {name} is up to date")
+                for warning in written.warnings if written else ():
+                    note(f"warning: {warning}")
+    if as_json:
+        say_json(done)

@@ -1,0 +1,104 @@
+"""`dsk`: the table of commands, loaded by name, and the one handler of errors."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Final, NamedTuple
+
+import click
+
+from datakit import __version__
+from datakit.errors import DskError
+
+
+class Entry(NamedTuple):
+    """One command: the module that holds it, and its line in the help."""
+
+    module: str
+    summary: str
+    group: str
+
+
+COMMANDS: Final[dict[str, Entry]] = {
+    "init": Entry("init", "Begin a dataset in a new or empty folder.", "Begin"),
+    "import": Entry("import_", "Take a scraped folder into raw.", "Begin"),
+    "advance": Entry("advance", "Run every stage that is out of date, up to STAGE.", "Stages"),
+    "filter": Entry("stage_filter", "raw → filtered: drop garbage and duplicates.", "Stages"),
+    "edit": Entry("stage_edit", "filtered → edited: upright, opaque sRGB images.", "Stages"),
+    "caption": Entry("stage_caption", "edited → captioned: tags of records and captions.", "Stages"),
+    "clean": Entry("stage_clean", "captioned → cleaned: tags in prompt format.", "Stages"),
+    "wip": Entry("stage_wip", "cleaned → wip: your own bench.", "Stages"),
+    "export": Entry("export", "wip → export: what a trainer reads.", "Stages"),
+    "status": Entry("status", "Show each stage, what is stale, and hand edits.", "Look"),
+    "lint": Entry("lint", "Find what would go wrong in training.", "Look"),
+    "log": Entry("log", "Show the operations, newest first.", "Look"),
+    "undo": Entry("undo", "Take the last operation back.", "Look"),
+    "bake": Entry("bake", "Train on the export.", "Bake"),
+    "sample": Entry("sample", "Draw pictures with a bake, before and after.", "Bake"),
+}
+
+
+class LazyGroup(click.Group):
+    """Imports a command when it is run; the parent's help needs only the table."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Every command, in the order of the table."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one command; an unknown word is an error that names the nearest."""
+        entry = COMMANDS.get(cmd_name)
+        if entry is None:
+            from datakit.registry import nearest
+
+            like = nearest(cmd_name, list(COMMANDS))
+            ctx.fail(f"no command '{cmd_name}'" + (f"; did you mean '{like}'?" if like else ""))
+        command = importlib.import_module(f"datakit.cli.commands.{entry.module}").command
+        if not isinstance(command, click.Command):
+            raise TypeError(f"{entry.module}.command is no click command")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The table, by group."""
+        del ctx
+        groups = dict.fromkeys(entry.group for entry in COMMANDS.values())
+        for group in groups:
+            with formatter.section(group):
+                formatter.write_dl([(name, entry.summary) for name, entry in COMMANDS.items() if entry.group == group])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, "-V", "--version", prog_name="dsk", message="%(prog)s %(version)s")
+@click.option("-C", "folder", metavar="DIR", default="", help="Work on the dataset in DIR instead of here.")
+def cli(folder: str) -> None:
+    """Git for diffusion datasets, with the oven built in."""
+    if folder:
+        try:
+            os.chdir(folder)
+        except OSError as error:
+            raise click.UsageError(f"-C {folder}: {error.strerror}") from error
+
+
+def main() -> None:
+    """Entry point: runs a command and turns an error into one line and an exit code."""
+    try:
+        cli.main(standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("stopped", err=True)
+        sys.exit(130)
+    except DskError as error:
+        click.echo(f"{click.style('error:', fg='red', bold=True)} {error.message}", err=True)
+        if error.hint:
+            click.echo(f"{click.style('hint:', fg='cyan')}  {error.hint}", err=True)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

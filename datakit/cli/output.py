@@ -1,0 +1,83 @@
+"""The only place that prints: tables, JSON, messages, progress."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as RichProgress
+    from rich.progress import TaskID
+
+_BAR_AFTER_S = 1.0
+
+
+def say(text: str) -> None:
+    """One line to standard output."""
+    click.echo(text)
+
+
+def note(text: str) -> None:
+    """One line to standard error, for what is not the command's result."""
+    click.echo(text, err=True)
+
+
+def say_json(value: object) -> None:
+    """A result as JSON."""
+    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Sequence[str] = ()) -> None:
+    """A table without lines; cells are text or rich renderables."""
+    from rich.console import Console
+    from rich.table import Table
+
+    drawn = Table(box=None, pad_edge=False, header_style="bold", collapse_padding=True)
+    for column in columns:
+        drawn.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    for row in rows:
+        drawn.add_row(*(str(cell) for cell in row))
+    width = None if sys.stdout.isatty() else 160
+    Console(width=width, highlight=False).print(drawn)
+
+
+class Bar:
+    """A progress bar that shows once something takes longer than a second, on a terminal only."""
+
+    def __init__(self) -> None:
+        self._began: dict[str, float] = {}
+        self._tasks: dict[str, TaskID] = {}
+        self._shown: RichProgress | None = None
+
+    def __enter__(self) -> Bar:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        if self._shown is not None:
+            self._shown.stop()
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        """Take note of progress."""
+        began = self._began.setdefault(what, time.monotonic())
+        if what not in self._tasks:
+            if not sys.stderr.isatty() or time.monotonic() - began < _BAR_AFTER_S or done >= total:
+                return
+            self._tasks[what] = self._show().add_task(what, total=total)
+        self._show().update(self._tasks[what], completed=done)
+
+    def _show(self) -> RichProgress:
+        if self._shown is None:
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+            self._shown = Progress(
+                TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.speed:.0f}/s"),
+                TimeRemainingColumn(), console=Console(stderr=True), transient=True,
+            )
+            self._shown.start()
+        return self._shown

@@ -1,0 +1,136 @@
+"""The user's way, from a scraped folder to a baked LoRA, as real commands one after the other."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from datakit.demo.folder import fresh
+from datakit.demo.scrape import Scrape, write_scrape
+from datakit.demo.settings import dsk_toml
+from datakit.demo.terminal import command_line, heading, say
+
+SET: Final = "my-set"
+SCRAPE: Final = "scrape"
+INTERRUPTED: Final = 130
+
+
+@dataclass(frozen=True)
+class Step:
+    """A dsk command, and what its end means here."""
+
+    words: tuple[str, ...]
+    about: str
+    """Said before it."""
+    codes: Mapping[int, str]
+    """Exit codes that are right here, each with a remark, or '' where there is nothing to remark."""
+
+
+_OK: Final[Mapping[int, str]] = {0: ""}
+_FINDINGS: Final = {1: "(exit code 1: lint found errors. They were planted, so this is right.)"}
+_LEFT: Final = {0: "", 1: "(exit code 1: what is left needs a person, or a stage that leaves it out.)"}
+
+STEPS: Final = (
+    Step(("import", f"../{SCRAPE}"), "Bring the scrape in: nothing is overwritten, nothing is guessed.", _OK),
+    Step(("lint",), "What is wrong with it?", _FINDINGS),
+    Step(("lint", "--fix"), "Repair what can be repaired without a question.", _LEFT),
+    Step(("status",), "Where does the dataset stand?", _OK),
+    Step(("advance",), "Run all stages: raw, filtered, edited, captioned, cleaned, wip, export.", _OK),
+    Step(("export", "--format", "kohya"), "Write what a trainer eats.", _OK),
+    Step(("lint",), "Is the dataset ready to bake?", _LEFT),
+    Step(("bake",), "Train a LoRA on it.", _OK),
+    Step(("sample",), "Look at it.", _OK),
+    Step(("log",), "All of this is history, one commit for each change.", _OK),
+)
+
+
+def run(folder: Path, *, quick: bool) -> int:
+    """Play the demonstration in `folder`; the exit code of the command that stopped it, or 0.
+
+    Raises:
+        DskError: the folder is not ours, or the drawing packages are missing.
+    """
+    home = fresh(folder)
+    heading("A scrape, as gallery-dl would have left it")
+    _tell_scrape(home, write_scrape(home / SCRAPE))
+    try:
+        return _play(home, quick=quick)
+    except KeyboardInterrupt:
+        say("stopped")
+        return INTERRUPTED
+
+
+def _play(home: Path, *, quick: bool) -> int:
+    dataset = home / SET
+    code = _run(Step(("init", SET), "A dataset is a git repository.", _OK), home)
+    if code is not None:
+        return code
+    command_line(["cd", SET])
+    _write_settings(dataset, quick=quick)
+    for step in STEPS:
+        code = _run(step, dataset)
+        if code is not None:
+            return code
+    tell_bake(dataset)
+    return 0
+
+
+def _run(step: Step, cwd: Path) -> int | None:
+    """None when the command ended as it should, else the exit code to stop with."""
+    heading(step.about)
+    command_line(["dsk", *step.words])
+    code = subprocess.run([sys.executable, "-m", "datakit", *step.words], cwd=cwd, check=False).returncode
+    if code not in step.codes:
+        say(f"dsk {' '.join(step.words)} ended with exit code {code}: the demonstration stops here", style="31")
+        return code if code > 0 else 1
+    if step.codes[code]:
+        say(step.codes[code], style="2")
+    return None
+
+
+def _write_settings(dataset: Path, *, quick: bool) -> None:
+    text = dsk_toml(quick=quick)
+    (dataset / "dsk.toml").write_text(text, "utf-8")
+    command_line(["cat", "dsk.toml"])
+    say(text.rstrip())
+
+
+def _tell_scrape(home: Path, scrape: Scrape) -> None:
+    planted = scrape.planted
+    say(f"{len(scrape.images)} pictures in {_short(home / SCRAPE)}, with these faults planted:")
+    faults = (
+        f"{planted.orphaned_caption}: a caption that belongs to {Path(planted.orphans_image).name}",
+        f"{' and '.join(planted.same_name)}: two pictures, one name",
+        f"{planted.duplicate[1]}: an exact copy of {Path(planted.duplicate[0]).name}",
+        f"{planted.truncated}: cut off in the middle",
+        f"{len(planted.transparent)} pictures with a transparent background",
+    )
+    for fault in faults:
+        say(f"  - {fault}")
+
+
+def tell_bake(dataset: Path) -> None:
+    """Say what was baked, from which commit, and where its pictures are, as the newest ledger file has it."""
+    ledgers = sorted((dataset / "bakes").glob("*.toml"))
+    if not ledgers:
+        say("no bake left an entry in bakes/", style="31")
+        return
+    baked = tomllib.loads(ledgers[-1].read_text("utf-8"))
+    weights = dataset / baked["lora"]
+    heading("Done")
+    say(f"baked     {_short(weights)}: {baked['images']} images, {baked['steps']} steps")
+    say(f"from      commit {baked['commit']} of {_short(dataset)}")
+    for picture in sorted(weights.parent.rglob("*.png")):
+        say(f"pictures  {_short(picture)}")
+
+
+def _short(path: Path) -> str:
+    """Relative to where the person stands, where that is shorter."""
+    relative = os.path.relpath(path)
+    return relative if not relative.startswith("..") else str(path)

@@ -1,0 +1,1 @@
+"""What trainers eat: one file per dataset format, each with a constant `EXPORT`."""

@@ -1,0 +1,178 @@
+"""kohya: the folders and the dataset.toml of sd-scripts, kohya_ss and LoRA Easy Training Scripts.
+
+Writes `<repeats>_<concept>/<stem>.<ext>` with `<stem>.txt` beside each, so that folder mode (`--train_data_dir`)
+works, and a `dataset.toml` for config mode (`--dataset_config`) with every setting that folder mode leaves to the
+command line; above all the caption extension, whose default in sd-scripts is `.caption`.
+
+sd-scripts takes a relative `image_dir` from the directory that it is started in, so start it in the export's
+folder, or set `image_dirs = "absolute"`.
+
+Source: kohya-ss/sd-scripts library/config_util.py (schema, fallbacks), library/train_util.py (captions, extensions).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from datakit.errors import ConfigError, StateError
+from datakit.exports.model import Export, ExportItem, Plan
+from datakit.model.item import concept_of, stem_of
+
+_READ_BY_TRAINER = frozenset({"png", "jpg", "jpeg", "webp", "bmp"})
+_UNSORTED = "unsorted"
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+Rate = Annotated[float, msgspec.Meta(ge=0, le=1)]
+
+
+class Concept(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Settings of one concept, `[export.kohya.concepts.<name>]`."""
+
+    repeats: Positive | None = None
+    """How often an epoch shows each image of this concept."""
+    class_tokens: str = ""
+    """What sd-scripts uses as the caption of an image that has none."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Settings of the export, `[export.kohya]`."""
+
+    repeats: Positive = 1
+    """How often an epoch shows each image."""
+    resolution: int | tuple[int, int] = 1024
+    """Training resolution in pixels: a square's side, or [width, height]."""
+    batch_size: Positive = 1
+    """Images a step."""
+    enable_bucket: bool = True
+    """Keep aspect ratios by sorting images into buckets."""
+    bucket_no_upscale: bool = False
+    """Never enlarge an image to fill its bucket."""
+    bucket_reso_steps: Positive = 64
+    """Bucket sides are multiples of this."""
+    min_bucket_reso: Positive = 256
+    """Shortest side of a bucket, in pixels."""
+    max_bucket_reso: Positive = 2048
+    """Longest side of a bucket, in pixels."""
+    shuffle_caption: bool = False
+    """Shuffle tags at each step."""
+    keep_tokens: Annotated[int, msgspec.Meta(ge=0)] = 0
+    """How many tags at the front never move or drop; 1 protects a trigger word."""
+    caption_dropout_rate: Rate = 0.0
+    """Share of steps with an empty caption."""
+    flip_aug: bool = False
+    """Mirror images at random; harmful for asymmetric characters."""
+    image_dirs: Literal["relative", "absolute"] = "relative"
+    """Paths in dataset.toml: relative to it, or absolute for a trainer started elsewhere."""
+    concepts: dict[str, Concept] = {}
+    """Settings per concept, by its folder name."""
+
+    def __post_init__(self) -> None:
+        # Bounds inside a union's tuple make msgspec 0.22 free memory twice, so they are checked here.
+        if min(self.sides_px) < 64:
+            raise ValueError(f"resolution {self.resolution} is under 64 px")
+
+    @property
+    def sides_px(self) -> tuple[int, int]:
+        """Resolution as (width, height)."""
+        size = self.resolution
+        return (size, size) if isinstance(size, int) else size
+
+
+def _plan(items: Sequence[ExportItem], settings: Settings, folder: str) -> Plan:
+    """The export's files.
+
+    Raises:
+        StateError: an item has no caption, or an extension that sd-scripts does not read.
+        ConfigError: a concept in the settings that no item has, or two that need one folder.
+    """
+    _refuse(items)
+    concepts = sorted({concept_of(item.key) for item in items})
+    unknown = sorted(set(settings.concepts) - set(concepts))
+    if unknown:
+        raise ConfigError(
+            f"[export.kohya.concepts]: no concept '{unknown[0]}' in wip", hint=f"there are: {', '.join(concepts)}"
+        )
+    folders = _folders(concepts, settings)
+    images = {_image_path(item, folders): item.image for item in items}
+    texts = {_caption_path(item, folders): item.caption.strip().encode() for item in items}
+    texts["dataset.toml"] = _dataset_toml(folders, settings, folder).encode()
+    return Plan(
+        images=images, texts=texts, items={item.key: _image_path(item, folders) for item in items},
+        command=f"cd {folder} && accelerate launch <sd-scripts>/sdxl_train_network.py --dataset_config dataset.toml …",
+    )
+
+
+def _refuse(items: Sequence[ExportItem]) -> None:
+    bare = [item.key for item in items if not item.caption.strip()]
+    if bare:
+        more = f" and {len(bare) - 3} more" if len(bare) > 3 else ""
+        raise StateError(
+            f"no caption in wip for {', '.join(bare[:3])}{more}: sd-scripts stops at an empty caption file",
+            hint="write them, or set a trigger in [cleaned]; dsk lint lists them all",
+        )
+    odd = [item for item in items if item.image.extension not in _READ_BY_TRAINER]
+    if odd:
+        raise StateError(
+            f"wip/{odd[0].key}.{odd[0].image.extension}: sd-scripts reads only {', '.join(sorted(_READ_BY_TRAINER))} "
+            f"({len(odd)} such image{'s' if len(odd) > 1 else ''})",
+            hint="convert them, or rename an upper-case extension",
+        )
+
+
+def _folders(concepts: Sequence[str], settings: Settings) -> dict[str, str]:
+    folders: dict[str, str] = {}
+    for concept in concepts:
+        repeats = settings.concepts.get(concept, Concept()).repeats or settings.repeats
+        name = f"{repeats}_{concept.replace('/', '_') or _UNSORTED}"
+        clash = next((other for other, taken in folders.items() if taken.casefold() == name.casefold()), None)
+        if clash is not None:
+            raise ConfigError(f"concepts '{clash}' and '{concept}' need one folder {name}", hint="rename one of them")
+        folders[concept] = name
+    return folders
+
+
+def _image_path(item: ExportItem, folders: dict[str, str]) -> str:
+    return f"{folders[concept_of(item.key)]}/{stem_of(item.key)}.{item.image.extension}"
+
+
+def _caption_path(item: ExportItem, folders: dict[str, str]) -> str:
+    return f"{folders[concept_of(item.key)]}/{stem_of(item.key)}.txt"
+
+
+def _dataset_toml(folders: dict[str, str], settings: Settings, folder: str) -> str:
+    import tomlkit
+
+    bucket = ("enable_bucket", "bucket_no_upscale", "bucket_reso_steps", "min_bucket_reso", "max_bucket_reso")
+    dataset: dict[str, Any] = {
+        "resolution": list(settings.sides_px),
+        "batch_size": settings.batch_size,
+        **({name: getattr(settings, name) for name in bucket} if settings.enable_bucket else {"enable_bucket": False}),
+        "subsets": [_subset(concept, name, settings, folder) for concept, name in folders.items()],
+    }
+    general = {
+        "caption_extension": ".txt",
+        "shuffle_caption": settings.shuffle_caption,
+        "keep_tokens": settings.keep_tokens,
+        "caption_dropout_rate": float(settings.caption_dropout_rate),
+        "flip_aug": settings.flip_aug,
+    }
+    head = "# Written by dsk export; change [export.kohya] in dsk.toml instead.\n"
+    if settings.image_dirs == "relative":
+        head += "# image_dir is relative to this file: sd-scripts must be started in this folder.\n"
+    return head + tomlkit.dumps({"general": general, "datasets": [dataset]})
+
+
+def _subset(concept: str, name: str, settings: Settings, folder: str) -> dict[str, Any]:
+    chosen = settings.concepts.get(concept, Concept())
+    subset: dict[str, Any] = {
+        "image_dir": f"{folder}/{name}" if settings.image_dirs == "absolute" else name,
+        "num_repeats": chosen.repeats or settings.repeats,
+    }
+    return {**subset, "class_tokens": chosen.class_tokens} if chosen.class_tokens else subset
+
+
+EXPORT = Export(
+    name="kohya", title="sd-scripts folders and dataset.toml", version=1, settings=Settings, plan=_plan
+)

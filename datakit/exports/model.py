@@ -1,0 +1,81 @@
+"""What an export is: a pure function from the items of wip to the files that one trainer reads."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from datakit.model.item import ImageRef
+from datakit.model.record import encode_json
+from datakit.registry import Family
+
+MANIFEST_NAME: Final = "manifest.json"
+
+
+class ExportItem(msgspec.Struct, frozen=True, kw_only=True):
+    """One image with its caption, as wip has them."""
+
+    key: str
+    image: ImageRef
+    caption: str
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """The files of an export, relative to its folder."""
+
+    images: dict[str, ImageRef]
+    texts: dict[str, bytes]
+    items: dict[str, str]
+    """Item key → path of its image."""
+    warnings: tuple[str, ...] = ()
+    """What the format cannot express."""
+    command: str = ""
+    """How to train from it with its own trainer, for people to copy."""
+
+
+class Export(msgspec.Struct, frozen=True, kw_only=True):
+    """One dataset format."""
+
+    name: str
+    title: str
+    version: int
+    settings: type[msgspec.Struct]
+    """Section `[export.<name>]` of dsk.toml."""
+    plan: Callable[[Sequence[ExportItem], Any, str], Plan]
+    """(items sorted by key, settings, absolute path of the export's folder) → its files."""
+
+
+EXPORTS: Family[Export] = Family("datakit.exports", Export, "EXPORT", word="export format")
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """What was exported from what: `manifest.json` beside the trainer's files."""
+
+    dsk: str
+    """Version of dsk."""
+    format: str
+    commit: str
+    """The dataset's commit that was exported."""
+    input: str
+    """Id of wip's tree."""
+    config: str
+    """Digest of the export's settings and version."""
+    settings: dict[str, Any]
+    items: dict[str, str]
+    files: dict[str, str]
+    """Path → sha256 of every file but this one."""
+
+
+def manifest_files(plan: Plan) -> dict[str, str]:
+    """Path → sha256 of every file of a plan."""
+    hashes = {path: ref.sha256 for path, ref in plan.images.items()}
+    hashes.update((path, hashlib.sha256(data).hexdigest()) for path, data in plan.texts.items())
+    return dict(sorted(hashes.items()))
+
+
+def encode_manifest(manifest: Manifest) -> bytes:
+    """Canonical JSON."""
+    return encode_json(manifest)

@@ -1,0 +1,126 @@
+"""Runs rules over collections: one report, and nothing that a rule does wrong stops the others."""
+
+from __future__ import annotations
+
+import traceback
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from datakit.lint.model import SEVERITIES, Collection, Finding, Rule
+from datakit.model.item import split_path
+from datakit.registry import Family
+
+RULES: Final = Family("datakit.lint.rules", Rule, "RULE", word="lint rule")
+
+CRASH_CODE: Final = "E000"
+CRASH_NAME: Final = "crashed-rule"
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found, and by which rules in how many files."""
+
+    findings: tuple[Finding, ...]
+    """In the order of the collections, then by path, then by code."""
+    rules: tuple[Rule, ...]
+    num_images: int
+    num_captions: int
+
+    @property
+    def exit_code(self) -> int:
+        """1 when there is an error, else 0: warnings do not stop anybody."""
+        return int(any(finding.severity == "error" for finding in self.findings))
+
+    def counts(self) -> dict[str, int]:
+        """Findings by severity, how many of them `--fix` cures, and how many files were looked at."""
+        by_severity = Counter(finding.severity for finding in self.findings)
+        return {
+            **{severity: by_severity[severity] for severity in SEVERITIES},
+            "fixable": sum(finding.fixable for finding in self.findings),
+            "images": self.num_images,
+            "captions": self.num_captions,
+        }
+
+    def as_json(self) -> dict[str, Any]:
+        """The report as JSON values; paths are relative to the dataset's root."""
+        return {"findings": [_finding_json(finding) for finding in self.findings], "counts": self.counts()}
+
+
+def run(rules: Iterable[Rule], collections: Sequence[Collection]) -> Report:
+    """Every finding of the rules in the collections of the stages they concern.
+
+    Raises:
+        ValueError: two collections are of the same stage.
+    """
+    rules = tuple(rules)
+    by_stage(collections)
+    findings: list[Finding] = []
+    for collection in collections:
+        found = [finding for rule in rules for finding in _findings_of(rule, collection)]
+        findings += sorted(found, key=lambda finding: (finding.path, finding.code))
+    return Report(
+        findings=tuple(findings),
+        rules=rules,
+        num_images=sum(len(collection.images) for collection in collections),
+        num_captions=sum(len(collection.captions) for collection in collections),
+    )
+
+
+def by_stage(collections: Sequence[Collection]) -> dict[str, Collection]:
+    """The collections by name of their stage.
+
+    Raises:
+        ValueError: two of them are of the same stage.
+    """
+    found = {collection.stage: collection for collection in collections}
+    if len(found) < len(collections):
+        raise ValueError(f"collections of one stage: {[collection.stage for collection in collections]}")
+    return found
+
+
+def _findings_of(rule: Rule, collection: Collection) -> Iterator[Finding]:
+    if collection.stage not in rule.stages:
+        return
+    try:
+        for finding in rule.check(collection):
+            yield msgspec.structs.replace(
+                finding,
+                item=finding.item or split_path(finding.path)[0],
+                code=rule.code,
+                name=rule.name,
+                severity=rule.severity_at(collection.stage),
+                stage=collection.stage,
+            )
+    except Exception as error:  # noqa: BLE001 - whatever a rule does wrong is reported as a finding
+        yield _crash(rule, collection.stage, error)
+
+
+def _crash(rule: Rule, stage: str, error: Exception) -> Finding:
+    line = traceback.extract_tb(error.__traceback__)[-1]
+    reason = f"{type(error).__name__}: {error}".rstrip(": ")
+    return Finding(
+        path="",
+        message=f"rule {rule.name} stopped: {reason} (line {line.lineno} of {line.name})",
+        hint="what it would have found is not in this report; the other rules ran",
+        evidence={"rule": rule.name, "exception": type(error).__name__},
+        code=CRASH_CODE,
+        name=CRASH_NAME,
+        severity="error",
+        stage=stage,
+    )
+
+
+def _finding_json(finding: Finding) -> dict[str, Any]:
+    return {
+        "code": finding.code,
+        "name": finding.name,
+        "severity": finding.severity,
+        "stage": finding.stage,
+        "item": finding.item,
+        "path": finding.shown_path,
+        "message": finding.message,
+        "hint": finding.hint,
+        "fixable": finding.fixable,
+    }

@@ -1,0 +1,58 @@
+"""An image has pixels that one can see through.
+
+## What it does
+Finds images with at least one pixel whose alpha is below 255. An alpha channel that is opaque all over
+is fine.
+
+## Why is this bad?
+Trainers see three channels. sd-scripts drops alpha (`convert("RGB")`;
+kohya-ss/sd-scripts:library/train_util.py, `load_image`), which shows the colour that lies hidden under
+transparent pixels: mostly black, at times remnants of another picture, with hard fringes where an edge
+was soft. OneTrainer and ai-toolkit do the same, while naifu and diffusion-pipe put white below: the
+same file trains differently. In raw and filtered this is a warning, since the edited stage lays images
+on a colour of your choice.
+
+## Example
+
+```
+edited/aria/image1.png     RGBA, its background transparent
+```
+
+## Use instead
+
+```
+edited/aria/image1.png     RGB, laid on white
+```
+
+## Fix
+None here: run dsk edit, which flattens images on the configured colour and keeps the original in raw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from datakit.lint.model import ALL_STAGES, FOLDER, Collection, Finding, Rule
+
+
+def check(collection: Collection) -> Iterator[Finding]:
+    """One finding for each image with a pixel of alpha below 255."""
+    cure = "lay it on a colour" if collection.stage == FOLDER else "dsk edit lays it on the configured colour"
+    for image in collection.images:
+        if collection.facts(image).transparent:
+            yield Finding(
+                path=image,
+                message="has transparent pixels; trainers drop alpha and learn the colour hidden below",
+                hint=cure,
+            )
+
+
+RULE = Rule(
+    code="I002",
+    name="transparent-image",
+    group="images",
+    severity="error",
+    severity_in={"raw": "warning", "filtered": "warning"},
+    stages=ALL_STAGES,
+    check=check,
+)

@@ -1,0 +1,62 @@
+"""The record of an item: what is known of a scraped image, one canonical JSON file beside it in raw."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from datakit.errors import InputError
+
+CATEGORIES: Final = ("artist", "character", "copyright", "species", "general", "meta")
+RATINGS: Final = ("general", "sensitive", "questionable", "explicit")
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Everything that is known of a scraped image; `upstream` is the scrape's own JSON, verbatim."""
+
+    sha256: str
+    size_bytes: int
+    original: str
+    """Path of the file inside the folder it was imported from."""
+    imported_at: str
+    """UTC, ISO 8601 with seconds."""
+    format: str = ""
+    """As decoded (`png`, `jpeg`, …), not as named; '' when the file could not be read."""
+    size_px: tuple[int, int] | None = None
+    """(width, height) as stored, before any EXIF rotation."""
+    site: str = ""
+    post_id: str = ""
+    urls: tuple[str, ...] = ()
+    md5: str = ""
+    """As the site says; scrapers re-encode some files, so it may differ from the file's own."""
+    rating: str = ""
+    """One of RATINGS, or '' when unknown."""
+    score: int | None = None
+    created_at: str = ""
+    parent_id: str = ""
+    has_children: bool | None = None
+    tags: dict[str, tuple[str, ...]] = {}
+    """Category → canonical tag names, in the site's order."""
+    upstream: dict[str, Any] | None = None
+
+    def all_tags(self, categories: tuple[str, ...] = CATEGORIES) -> tuple[str, ...]:
+        """Tags of the given categories, in their order, each once."""
+        return tuple(dict.fromkeys(tag for name in categories for tag in self.tags.get(name, ())))
+
+
+def encode_json(value: object) -> bytes:
+    """The one valid encoding: UTF-8, sorted keys, two-space indent, a final newline."""
+    return msgspec.json.format(msgspec.json.encode(value, order="sorted"), indent=2) + b"\n"
+
+
+def decode_record(data: bytes, *, path: str) -> Record:
+    """Read a record.
+
+    Raises:
+        InputError: not a record; names `path` and the field.
+    """
+    try:
+        return msgspec.json.decode(data, type=Record)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not a valid record: {error}", hint="dsk undo, or restore the file") from error

@@ -1,0 +1,84 @@
+"""What a stage is: a pure function over items, in two steps.
+
+`inspect` is the costly step, a function of one image's bytes alone, run on all cores and remembered by content.
+`decide` is the cheap step, over all items of the stage at once: it keeps, changes or drops each.
+Neither sees the disk, the clock or the network, so a stage gives the same tree wherever it runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from datakit.model.item import ImageRef
+from datakit.model.record import Record
+
+
+class Product(msgspec.Struct, frozen=True, kw_only=True):
+    """What `inspect` found out of, or made from, one image."""
+
+    facts: dict[str, Any] = {}
+    """JSON values only: they are remembered on disk."""
+    image: bytes | None = None
+    """New content of the image; None when it stays as it is."""
+    extension: str = ""
+    """Of `image`, without dot."""
+
+
+class Subject(msgspec.Struct, frozen=True, kw_only=True):
+    """One item as a stage sees it."""
+
+    key: str
+    """`concept/stem`."""
+    image: ImageRef
+    caption: str | None = None
+    """As the stage before wrote it."""
+    record: Record | None = None
+    scraped_caption: str | None = None
+    """The caption file that came along with the scrape (raw/<key>.txt)."""
+    facts: dict[str, Any] = {}
+    """What `inspect` found for this image's content."""
+    made: ImageRef | None = None
+    """The image that `inspect` made, already stored; None when it made none."""
+
+
+class Keep(msgspec.Struct, frozen=True, kw_only=True):
+    """The item goes on, with this image and this caption (None: the stage writes no caption)."""
+
+    key: str
+    image: ImageRef
+    caption: str | None = None
+
+
+class Drop(msgspec.Struct, frozen=True, kw_only=True):
+    """The item ends here; `evidence` holds the JSON values that prove it."""
+
+    key: str
+    rule: str
+    """Kebab-case name of what was wrong, such as `exact-duplicate`."""
+    reason: str
+    """For people: what was wrong, and with which other file."""
+    evidence: dict[str, Any] = {}
+
+
+Outcome = Keep | Drop
+
+
+class Stage(msgspec.Struct, frozen=True, kw_only=True):
+    """One stage: its settings and its two functions."""
+
+    name: str
+    version: int
+    """Raised whenever the same input would give another output: it makes the stage stale everywhere."""
+    settings: type[msgspec.Struct]
+    """Section `[name]` of dsk.toml: frozen, strict, every field with a default and a docstring."""
+    decide: Callable[[Sequence[Subject], Any], Sequence[Outcome]]
+    """(subjects sorted by key, settings) → one outcome per subject, in their order."""
+    inspect: Callable[[bytes, Any], Product] | None = None
+    """(image bytes, inspect_options(settings)) → product. Never raises on bad bytes: that is a fact."""
+    inspect_options: Callable[[Any], Any] | None = None
+    """The part of the settings that `inspect` depends on (JSON-able); None: it depends on none."""
+    summarise: Callable[[Sequence[Subject], Sequence[Outcome]], str] | None = None
+    """(subjects with their facts, every outcome) → the commit's subject after `name: `; None gives `22 items`."""

@@ -1,0 +1,168 @@
+"""A dataset: an ordinary git work tree with a dsk.toml."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import pygit2
+
+from datakit.config import CONFIG_NAME, read_toml
+from datakit.errors import RepositoryError, WriteError
+from datakit.model.item import ImageRef, split_path
+from datakit.repo.layout import is_stored_as_pointer
+from datakit.store.lfs import LfsStore, parse_pointer, pointer
+from datakit.store.links import Linker
+from datakit.store.memo import Memo
+from datakit.store.objects import Entry, Objects, find
+
+PRIVATE = ".dsk"
+
+
+class Dataset:
+    """An open dataset: its root, its git repository and its stores. Opening reads; only operations write."""
+
+    def __init__(self, root: Path, repo: pygit2.Repository) -> None:
+        self.root = root
+        self.repo = repo
+        self.objects = Objects(repo)
+        self.lfs = LfsStore(Path(repo.path))
+        self.private = root / PRIVATE
+        self.memo = Memo(self.private / "cache.sqlite")
+        self.linker = Linker(self.private / "tmp")
+        self.index_path = Path(repo.path) / "index"
+        self.objects_folder = Path(repo.path) / "objects"
+
+    @property
+    def branch_ref(self) -> str:
+        """Full name of the branch that HEAD stands on.
+
+        Raises:
+            RepositoryError: HEAD stands on a commit instead.
+        """
+        target = self.repo.lookup_reference("HEAD").target
+        if not isinstance(target, str):
+            raise RepositoryError(
+                f"{self.root}: HEAD is detached, so a new commit would belong to no branch", hint="git switch main"
+            )
+        return target
+
+    @property
+    def head(self) -> bytes | None:
+        """Id of the commit that HEAD stands on; None before the first."""
+        if self.repo.head_is_unborn:
+            return None
+        return bytes.fromhex(str(self.repo.head.target))
+
+    def commit(self, oid: bytes) -> pygit2.Commit:
+        """A commit by its id.
+
+        Raises:
+            RepositoryError: missing, or no commit.
+        """
+        found = self.repo.get(pygit2.Oid(raw=oid))
+        if found is None or found.type != pygit2.enums.ObjectType.COMMIT:
+            raise RepositoryError(f"commit {oid.hex()} is missing", hint="git fsck; fetch it from a clone")
+        return cast(pygit2.Commit, found)
+
+    def tree_of(self, commit: bytes | None) -> bytes | None:
+        """Id of a commit's tree."""
+        if commit is None:
+            return None
+        return bytes(self.commit(commit).tree_id.raw)
+
+    @property
+    def head_tree(self) -> bytes | None:
+        """Id of HEAD's tree; None before the first commit."""
+        return self.tree_of(self.head)
+
+    def entry(self, path: str) -> Entry | None:
+        """HEAD's entry at a path."""
+        tree = self.head_tree
+        return find(self.objects, tree, path) if tree else None
+
+    def settings(self) -> Mapping[str, Any]:
+        """The tables of dsk.toml as they stand in the work tree.
+
+        Raises:
+            ConfigError: missing, unreadable or not TOML.
+        """
+        return read_toml(self.root / CONFIG_NAME)
+
+    def image_ref(self, path: str, blob: bytes) -> ImageRef | None:
+        """The image that a pointer blob stands for; None when the blob is no pointer."""
+        if not is_stored_as_pointer(path):
+            return None
+        found = parse_pointer(self.objects.read(blob))
+        return ImageRef(found[0], found[1], split_path(path)[1]) if found else None
+
+    def pointer_blob(self, ref: ImageRef) -> bytes:
+        """Id of the pointer blob of an image, kept for the next flush."""
+        return self.objects.blob(pointer(ref.sha256, ref.size_bytes))
+
+
+def find_root(start: Path) -> Path | None:
+    """The nearest folder at or above `start` that holds a dsk.toml."""
+    start = start.absolute()
+    return next((folder for folder in (start, *start.parents) if (folder / CONFIG_NAME).is_file()), None)
+
+
+def open_dataset(start: Path) -> Dataset:
+    """Open the dataset that `start` lies in.
+
+    Raises:
+        RepositoryError: no dsk.toml here or above, or no git repository beside it.
+    """
+    root = find_root(start)
+    if root is None:
+        raise RepositoryError(f"{start}: not inside a dsk dataset (no {CONFIG_NAME} here or above)", hint="dsk init")
+    if not (root / ".git").exists():
+        raise RepositoryError(f"{root}: has a {CONFIG_NAME} but no git repository", hint="dsk init, to begin one")
+    try:
+        repo = pygit2.Repository(str(root))
+    except pygit2.GitError as error:
+        raise RepositoryError(f"{root}: git refuses this repository: {error}") from error
+    _refuse_unfinished(root, repo)
+    return Dataset(root, repo)
+
+
+def _refuse_unfinished(root: Path, repo: pygit2.Repository) -> None:
+    git = Path(repo.path)
+    for name, word in (("MERGE_HEAD", "merge"), ("rebase-merge", "rebase"), ("rebase-apply", "rebase"),
+                       ("CHERRY_PICK_HEAD", "cherry-pick"), ("REVERT_HEAD", "revert")):
+        if (git / name).exists():
+            raise RepositoryError(f"{root}: a git {word} is unfinished", hint=f"git {word} --abort, or finish it")
+
+
+def create_repository(root: Path) -> pygit2.Repository:
+    """Make `root` a git repository with branch main, or open the empty one that is there.
+
+    Raises:
+        RepositoryError: there is a repository with commits already, or `root` lies inside another one's work tree.
+        WriteError: the folder cannot be written.
+    """
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        outer = pygit2.discover_repository(str(root))
+        if outer is not None and not (root / ".git").exists():
+            raise RepositoryError(
+                f"{root}: lies inside another git repository ({Path(outer).parent})",
+                hint="choose a folder outside of it; a dataset is a repository of its own",
+            )
+        repo = pygit2.Repository(str(root)) if outer else pygit2.init_repository(str(root), initial_head="main")
+        if not os.access(root, os.W_OK):
+            raise WriteError(f"{root}: not writable")
+    except OSError as error:
+        raise WriteError(f"{root}: {error.strerror or error}", hint="choose a folder that you may write to") from error
+    except pygit2.GitError as error:
+        raise WriteError(f"{root}: git cannot make a repository here: {error}") from error
+    if not repo.head_is_unborn:
+        raise RepositoryError(
+            f"{root}: a git repository with commits that dsk did not make",
+            hint="choose a new folder; dsk import brings the images in",
+        )
+    # Hard links change an inode's ctime without changing the file.
+    repo.config["core.trustctime"] = False
+    return repo

@@ -1,0 +1,113 @@
+"""The operation log: the branch's first-parent line, one commit an operation, trailers for machines."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+import pygit2
+
+from datakit import __version__
+from datakit.repo.dataset import Dataset
+
+_TRAILER = "Dsk-"
+
+
+class Operation(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the log."""
+
+    commit: str
+    """40 hex digits."""
+    time: int
+    """Unix seconds."""
+    author: str
+    subject: str
+    op: str = ""
+    """Name of the command; '' for a commit made by plain git."""
+    stage: str = ""
+    args: dict[str, Any] = {}
+    undoes: str = ""
+    """Commit that this one took back."""
+
+
+def message(subject: str, trailers: Mapping[str, str]) -> str:
+    """A commit message: the subject, then one `Dsk-…` trailer a line."""
+    lines = [f"{_TRAILER}{name}: {value}" for name, value in trailers.items() if value]
+    return f"{subject}\n\n" + "\n".join((*lines, f"{_TRAILER}Version: {__version__}")) + "\n"
+
+
+def encode_commit(dataset: Dataset, tree: bytes, parents: list[bytes], text: str) -> bytes:
+    """The content of a commit object by the person that git knows."""
+    who = _signature(dataset)
+    lines = [f"tree {tree.hex()}", *(f"parent {parent.hex()}" for parent in parents)]
+    lines += [f"author {who}", f"committer {who}", "", text]
+    return "\n".join(lines).encode()
+
+
+def _signature(dataset: Dataset) -> str:
+    try:
+        default = dataset.repo.default_signature
+        name, email = default.name, default.email
+    except (KeyError, pygit2.GitError):
+        name, email = "dsk", "dsk@localhost"
+    now = time.time()
+    local = time.localtime(now)
+    minutes = (local.tm_gmtoff or 0) // 60
+    zone = f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02d}{abs(minutes) % 60:02d}"
+    return f"{name} <{email}> {int(now)} {zone}"
+
+
+def read_operation(dataset: Dataset, commit: bytes) -> Operation:
+    """The operation that a commit is."""
+    found = dataset.commit(commit)
+    subject, _, body = found.message.partition("\n")
+    trailers = dict(
+        line[len(_TRAILER) :].split(": ", 1)
+        for line in body.splitlines()
+        if line.startswith(_TRAILER) and ": " in line
+    )
+    try:
+        args = msgspec.json.decode(trailers.get("Args", "{}"), type=dict[str, Any])
+    except msgspec.DecodeError:
+        args = {}
+    return Operation(
+        commit=commit.hex(), time=found.commit_time, author=found.author.name, subject=subject,
+        op=trailers.get("Op", ""), stage=trailers.get("Stage", ""), args=args, undoes=trailers.get("Undoes", ""),
+    )
+
+
+def first_parent(dataset: Dataset, commit: bytes) -> bytes | None:
+    """The commit before this one on its branch."""
+    parents = dataset.commit(commit).parent_ids
+    return bytes(parents[0].raw) if parents else None
+
+
+def history(dataset: Dataset) -> Iterator[Operation]:
+    """Every operation of the branch, newest first."""
+    commit = dataset.head
+    while commit is not None:
+        yield read_operation(dataset, commit)
+        commit = first_parent(dataset, commit)
+
+
+def machine_tip(dataset: Dataset) -> bytes | None:
+    """The newest commit of the machine line: the second parent of the newest stage transition."""
+    commit = dataset.head
+    while commit is not None:
+        parents = dataset.commit(commit).parent_ids
+        if len(parents) == 2 and read_operation(dataset, commit).stage:
+            return bytes(parents[1].raw)
+        commit = bytes(parents[0].raw) if parents else None
+    return None
+
+
+def effective(dataset: Dataset, commit: bytes) -> bytes:
+    """The operation whose tree a commit shows: itself, or what an undo went back to."""
+    while undone := read_operation(dataset, commit).undoes:
+        before = first_parent(dataset, bytes.fromhex(undone))
+        if before is None:
+            break
+        commit = before
+    return commit

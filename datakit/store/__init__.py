@@ -1,0 +1,1 @@
+"""Where bytes live: git objects, git-lfs objects, the index, links between copies, memo, lock, sync."""

@@ -1,0 +1,121 @@
+"""The git-lfs store, `.git/lfs/objects/aa/bb/<sha256>`, and the pointers that stand for its objects in git.
+
+Format: git-lfs docs/spec.md. The store's files are its own: no work-tree file ever shares their inode.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import itertools
+import os
+import re
+import time
+from pathlib import Path
+
+from datakit.errors import InputError, RepositoryError
+from datakit.model.item import ImageRef
+from datakit.store.links import clone_file
+from datakit.store.streams import Content, create, read_content, replace, write_all
+
+_POINTER = re.compile(
+    rb"version https://(?:git-lfs|hawser)\.github\.com/spec/v1\n"
+    rb"(?:ext-[^\n]*\n)*oid sha256:([0-9a-f]{64})\nsize ([0-9]+)\n"
+)
+MIN_AGE_NS = 2_000_000_000
+"""Images carry times at least this old: git reads a file again whose time lies in the index's own second."""
+
+
+def pointer(sha256: str, size_bytes: int) -> bytes:
+    """The one valid encoding of a pointer."""
+    return f"version https://git-lfs.github.com/spec/v1\noid sha256:{sha256}\nsize {size_bytes}\n".encode()
+
+
+@functools.lru_cache(maxsize=1 << 20)
+def parse_pointer(data: bytes) -> tuple[str, int] | None:
+    """(sha256, size in bytes) of a pointer, or None when `data` is no pointer."""
+    if len(data) > 1024:
+        return None
+    match = _POINTER.fullmatch(data)
+    return (match[1].decode(), int(match[2])) if match else None
+
+
+class LfsStore:
+    """Content-addressed files; an object, once there, is complete and never changes."""
+
+    def __init__(self, git_folder: Path) -> None:
+        self.folder = git_folder / "lfs" / "objects"
+        self._temporary = git_folder / "lfs" / "tmp"
+        self._serial = itertools.count()
+
+    def path(self, sha256: str) -> Path:
+        """Where the object is, or would be."""
+        return Path(self._name(sha256))
+
+    def _name(self, sha256: str) -> str:
+        return f"{self.folder}/{sha256[:2]}/{sha256[2:4]}/{sha256}"
+
+    def has(self, ref: ImageRef) -> bool:
+        """Whether the object is there in its full size."""
+        try:
+            return os.stat(self._name(ref.sha256)).st_size == ref.size_bytes  # noqa: PTH116
+        except OSError:
+            return False
+
+    def read(self, sha256: str) -> bytes:
+        """Content of an object.
+
+        Raises:
+            RepositoryError: this clone has no such object.
+        """
+        try:
+            return self.path(sha256).read_bytes()
+        except FileNotFoundError as error:
+            raise RepositoryError(
+                f"image {sha256[:12]} is not in this clone", hint="git lfs pull, or copy it from another clone"
+            ) from error
+
+    def ingest(self, source: Path, extension: str) -> ImageRef:
+        """Take a file's content into the store, reading it once; not synced.
+
+        Raises:
+            InputError: the file cannot be read.
+            OSError: the store cannot be written.
+        """
+        with contextlib.ExitStack() as stack:
+            try:
+                file = stack.enter_context(open(source, "rb", buffering=0))  # noqa: PTH123
+                before = os.fstat(file.fileno())
+                content = read_content(file)
+            except OSError as error:
+                raise InputError(f"{source}: {error.strerror}") from error
+            ref = ImageRef(content.sha256, content.size_bytes, extension)
+            if not self.has(ref):
+                self._write(ref, source, content, before.st_mtime_ns)
+            after = os.fstat(file.fileno())
+            if (after.st_size, after.st_mtime_ns) != (content.size_bytes, before.st_mtime_ns):
+                raise InputError(f"{source}: changed while it was read", hint="run the command again")
+        return ref
+
+    def ingest_bytes(self, data: bytes, extension: str) -> ImageRef:
+        """Take bytes into the store; not synced."""
+        ref = ImageRef(hashlib.sha256(data).hexdigest(), len(data), extension)
+        if not self.has(ref):
+            self._write(ref, None, Content(ref.sha256, ref.size_bytes, memoryview(data)), time.time_ns())
+        return ref
+
+    def _write(self, ref: ImageRef, source: Path | None, content: Content, mtime_ns: int) -> None:
+        temporary = f"{self._temporary}/{os.getpid()}-{next(self._serial)}"
+        try:
+            with create(temporary) as file:
+                if not (source and clone_file(source, file)):
+                    write_all(file, content, source)
+                mtime_ns = min(mtime_ns, time.time_ns() - MIN_AGE_NS)
+                os.fchmod(file.fileno(), 0o444)
+                os.utime(file.fileno(), ns=(mtime_ns, mtime_ns))
+            replace(temporary, self._name(ref.sha256))
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)  # noqa: PTH108
+            raise

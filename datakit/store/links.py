@@ -1,0 +1,91 @@
+"""Putting one image into several places with few bytes: reflink, else a shared read-only inode, else a copy."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import itertools
+import os
+import sys
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+from datakit.store.streams import copy_stream, create, replace
+
+Strategy = Literal["reflink", "hardlink", "copy"]
+_FICLONE = 0x40049409
+_REFUSALS = {
+    errno.EPERM, errno.EACCES, errno.EXDEV, errno.EMLINK, errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP,
+    errno.ENOTTY,
+}
+
+
+def clone_file(source: Path, target: BinaryIO) -> bool:
+    """Make the open, empty `target` share the extents of `source`; False where the file system cannot."""
+    if not sys.platform.startswith("linux"):
+        return False
+    import fcntl
+
+    with source.open("rb") as file:
+        try:
+            fcntl.ioctl(target.fileno(), _FICLONE, file.fileno())
+        except OSError as error:
+            if error.errno in _REFUSALS:
+                return False
+            raise
+    return True
+
+
+class Linker:
+    """Materialises store objects as work-tree files; learns by trying what the file system can do.
+
+    A hard-linked file is read-only (0444), since writing through one name would change every other.
+    """
+
+    def __init__(self, scratch: Path) -> None:
+        self._scratch = str(scratch)
+        self._can_reflink = True
+        self._can_hardlink = True
+        self._serial = itertools.count()
+
+    def place(self, content: Path, target: str, *, donor: str | None) -> Strategy:
+        """Make `target` a file with the content of the store's file `content`, replacing what is there.
+
+        `donor` is a work-tree file known to hold the same content, the only kind of file that is ever linked.
+        """
+        temporary = f"{self._scratch}/{os.getpid()}-{next(self._serial)}"
+        strategy: Strategy = "hardlink"
+        if self._can_reflink or donor is None or not self._hardlink(donor, temporary):
+            strategy = self._copy(content, temporary)
+        replace(temporary, target)
+        if strategy == "hardlink":  # rename(2) does nothing when both names are one inode already
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)  # noqa: PTH108
+        return strategy
+
+    def _copy(self, content: Path, temporary: str) -> Strategy:
+        strategy: Strategy = "reflink"
+        with open(content, "rb", buffering=0) as source, create(temporary) as file:  # noqa: PTH123
+            stat = os.fstat(source.fileno())
+            if not (self._can_reflink and clone_file(content, file)):
+                self._can_reflink = False
+                strategy = "copy"
+                copy_stream(source, file)
+                if self._can_hardlink:
+                    os.fchmod(file.fileno(), 0o444)
+            os.utime(file.fileno(), ns=(stat.st_mtime_ns, stat.st_mtime_ns))
+        return strategy
+
+    def _hardlink(self, donor: str, temporary: str) -> bool:
+        if not self._can_hardlink:
+            return False
+        try:
+            os.link(donor, temporary)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            if error.errno not in _REFUSALS:
+                raise
+            self._can_hardlink = error.errno == errno.EMLINK
+            return False
+        return True

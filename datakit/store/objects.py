@@ -1,0 +1,196 @@
+"""Git objects: reading through libgit2, writing in batches, trees as plain mappings.
+
+Ids are 20 raw bytes throughout. Files of a dataset have one mode, 100644; other entries that a person committed
+(executables, symbolic links, submodules) are carried along untouched.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import pygit2
+
+from datakit.errors import RepositoryError
+from datakit.store.packs import write_pack
+
+FILE_MODE = b"100644"
+TREE_MODE = b"40000"
+_LOOSE_AT_MOST = 64
+_FLUSH_BYTES = 64 << 20
+
+
+class Entry(NamedTuple):
+    """One line of a tree."""
+
+    mode: bytes
+    oid: bytes
+
+
+class Objects:
+    """The object database of one repository, with the objects of the running operation not yet written."""
+
+    def __init__(self, repo: pygit2.Repository) -> None:
+        self._odb = repo.odb
+        self._pack_folder = Path(repo.path) / "objects" / "pack"
+        self._pending: dict[bytes, tuple[str, bytes]] = {}
+        self._pending_bytes = 0
+        self._known: set[bytes] = set()
+        self._written = 0
+
+    def read(self, oid: bytes) -> bytes:
+        """Content of an object.
+
+        Raises:
+            RepositoryError: the object is missing or damaged.
+        """
+        pending = self._pending.get(oid)
+        if pending is not None:
+            return pending[1]
+        try:
+            data: bytes = self._odb.read(pygit2.Oid(raw=oid))[1]
+        except (KeyError, pygit2.GitError) as error:
+            raise RepositoryError(
+                f"git object {oid.hex()} is missing or damaged", hint="git fsck; fetch it from a clone"
+            ) from error
+        return data
+
+    def put(self, kind: str, data: bytes) -> bytes:
+        """Keep an object for the next flush; returns its id."""
+        oid = hashlib.sha1(b"%s %d\0" % (kind.encode(), len(data)) + data).digest()
+        if oid not in self._known:
+            self._known.add(oid)
+            self._pending[oid] = (kind, data)
+            self._pending_bytes += len(data)
+            if self._pending_bytes > _FLUSH_BYTES:
+                self.flush()
+        return oid
+
+    def blob(self, data: bytes) -> bytes:
+        """Keep a blob; returns its id."""
+        return self.put("blob", data)
+
+    def flush(self) -> None:
+        """Write what is kept: a few objects loose, many as one pack. Not synced."""
+        pending, self._pending, self._pending_bytes = self._pending, {}, 0
+        if len(pending) <= _LOOSE_AT_MOST and self._written == 0:
+            for kind, data in pending.values():
+                self._odb.write(_KINDS[kind], data)
+        elif pending:
+            rows = ((oid, kind, data) for oid, (kind, data) in pending.items())
+            write_pack(self._pack_folder, rows, num_objects=len(pending))
+            self._written += len(pending)
+
+    def discard(self) -> None:
+        """Forget what is kept and not yet written."""
+        self._known.difference_update(self._pending)
+        self._pending, self._pending_bytes = {}, 0
+
+    def tree(self, oid: bytes) -> dict[str, Entry]:
+        """The lines of one tree object: name → entry."""
+        data = self.read(oid)
+        lines: dict[str, Entry] = {}
+        at = 0
+        while at < len(data):
+            space = data.index(b" ", at)
+            end = data.index(b"\0", space)
+            entry = Entry(data[at:space], data[end + 1 : end + 21])
+            lines[data[space + 1 : end].decode("utf-8", "surrogateescape")] = entry
+            self._known.add(entry.oid)
+            at = end + 21
+        return lines
+
+    def put_tree(self, lines: Mapping[str, Entry]) -> bytes:
+        """Keep a tree object; returns its id."""
+        rows = [
+            (name.encode("utf-8", "surrogateescape"), entry) for name, entry in lines.items()
+        ]
+        rows.sort(key=lambda row: row[0] + b"/" if row[1].mode == TREE_MODE else row[0])
+        return self.put("tree", b"".join(b"%s %s\0%s" % (entry.mode, name, entry.oid) for name, entry in rows))
+
+
+_KINDS = {
+    "commit": pygit2.enums.ObjectType.COMMIT,
+    "tree": pygit2.enums.ObjectType.TREE,
+    "blob": pygit2.enums.ObjectType.BLOB,
+}
+
+
+class Change(NamedTuple):
+    """One path that differs between two trees; None where the path does not exist."""
+
+    path: str
+    old: bytes | None
+    new: bytes | None
+
+
+def find(objects: Objects, root: bytes, path: str) -> Entry | None:
+    """The entry at `path` below the tree `root`, or None."""
+    entry: Entry | None = Entry(TREE_MODE, root)
+    for name in path.split("/"):
+        if entry is None or entry.mode != TREE_MODE:
+            return None
+        entry = objects.tree(entry.oid).get(name)
+    return entry
+
+
+def files(objects: Objects, tree: bytes | None, prefix: str = "") -> Iterator[tuple[str, bytes]]:
+    """Every regular file below a tree as (path, blob id), depth first."""
+    if tree is None:
+        return
+    for name, entry in objects.tree(tree).items():
+        if entry.mode == TREE_MODE:
+            yield from files(objects, entry.oid, f"{prefix}{name}/")
+        elif entry.mode == FILE_MODE:
+            yield f"{prefix}{name}", entry.oid
+
+
+def diff(objects: Objects, old: bytes | None, new: bytes | None, prefix: str = "") -> Iterator[Change]:
+    """Regular files that differ between two trees; equal subtrees are not read."""
+    if old == new:
+        return
+    before = objects.tree(old) if old else {}
+    after = objects.tree(new) if new else {}
+    for name in before.keys() | after.keys():
+        left, right = before.get(name), after.get(name)
+        if left == right:
+            continue
+        path = f"{prefix}{name}"
+        left_tree = left.oid if left and left.mode == TREE_MODE else None
+        right_tree = right.oid if right and right.mode == TREE_MODE else None
+        yield from diff(objects, left_tree, right_tree, path + "/")
+        left_file = left.oid if left and left.mode == FILE_MODE else None
+        right_file = right.oid if right and right.mode == FILE_MODE else None
+        if left_file != right_file:
+            yield Change(path, left_file, right_file)
+
+
+def edit_tree(objects: Objects, root: bytes | None, edits: Iterable[tuple[str, bytes | None]]) -> bytes | None:
+    """The tree `root` with files set (blob id) or removed (None); None when nothing is left.
+
+    Costs the size of the folders that are touched, not of the tree.
+    """
+    here: dict[str, bytes | None] = {}
+    below: dict[str, list[tuple[str, bytes | None]]] = {}
+    for path, blob in edits:
+        name, slash, rest = path.partition("/")
+        if slash:
+            below.setdefault(name, []).append((rest, blob))
+        else:
+            here[name] = blob
+    lines = objects.tree(root) if root else {}
+    for name, blob in here.items():
+        if blob is not None:
+            lines[name] = Entry(FILE_MODE, blob)
+        elif lines.get(name, Entry(b"", b"")).mode == FILE_MODE:
+            del lines[name]
+    for name, inner in below.items():
+        old = lines.get(name)
+        subtree = edit_tree(objects, old.oid if old and old.mode == TREE_MODE else None, inner)
+        if subtree is not None:
+            lines[name] = Entry(TREE_MODE, subtree)
+        elif old is not None and old.mode == TREE_MODE:
+            del lines[name]
+    return objects.put_tree(lines) if lines else None

@@ -1,0 +1,79 @@
+"""The captions as prompts: `trigger, a b, c d`.
+
+Underscores become spaces except in emoticons such as `^_^`, nothing is escaped, no tag comes twice, blacklisted tags
+are left out, and the trigger word of the item's concept comes first, exactly as it is written in dsk.toml.
+An item without a caption gets the trigger alone, or no caption when there is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from datakit.errors import ConfigError
+from datakit.model.item import concept_of
+from datakit.model.stage import Keep, Outcome, Stage, Subject
+from datakit.registry import nearest
+from datakit.tags.captions import parse_tags
+from datakit.tags.names import to_canonical
+from datakit.tags.prompt import to_training_prompt
+from stages.wording import count, dropped_parts, in_brackets, kept
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Section `[cleaned]` of dsk.toml."""
+
+    trigger: str = ""
+    """Trigger word of every concept that `triggers` does not name; empty for none."""
+    triggers: dict[str, str] = {}
+    """Concept → its trigger word, as in `triggers = {miku = "mikudress"}`; an empty word means none."""
+    blacklist: tuple[str, ...] = ()
+    """Tags that are left out, spelled with spaces or underscores; whole tags only."""
+    keep_underscores: bool = False
+    """Write `long_hair` rather than `long hair`."""
+
+
+def decide(subjects: Sequence[Subject], settings: Settings) -> list[Outcome]:
+    """Write each item's prompt.
+
+    Raises:
+        ConfigError: `triggers` names a concept that the dataset does not have.
+    """
+    _check_concepts(subjects, settings)
+    blacklist = frozenset(map(to_canonical, settings.blacklist))
+    return [
+        Keep(key=subject.key, image=subject.image, caption=_prompt(subject, settings, blacklist))
+        for subject in subjects
+    ]
+
+
+def summarise(subjects: Sequence[Subject], outcomes: Sequence[Outcome]) -> str:
+    """`22 prompts`, or `21 prompts (1 item without a caption)`."""
+    items = kept(outcomes)
+    missing = sum(item.caption is None for item in items)
+    notes = [f"{count(missing, 'item')} without a caption"] if missing else []
+    return count(len(items) - missing, "prompt") + in_brackets([*notes, *dropped_parts(outcomes)])
+
+
+def _check_concepts(subjects: Sequence[Subject], settings: Settings) -> None:
+    """A trigger for a misspelled concept would be missing from every one of its captions."""
+    concepts = sorted({concept_of(subject.key) for subject in subjects})
+    for name in settings.triggers:
+        if concepts and name not in concepts:
+            like = nearest(name, concepts)
+            hint = f"did you mean '{like}'?" if like else f"concepts: {', '.join(filter(None, concepts))}"
+            raise ConfigError(f"cleaned.triggers: there is no concept '{name}'", hint=hint)
+
+
+def _prompt(subject: Subject, settings: Settings, blacklist: frozenset[str]) -> str | None:
+    prompt = to_training_prompt(
+        parse_tags(subject.caption or ""),
+        trigger=settings.triggers.get(concept_of(subject.key), settings.trigger),
+        blacklist=blacklist,
+        keep_underscores=settings.keep_underscores,
+    )
+    return prompt or None
+
+
+STAGE = Stage(name="cleaned", version=1, settings=Settings, decide=decide, summarise=summarise)

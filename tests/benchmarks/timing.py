@@ -1,0 +1,85 @@
+"""Paired timing: every contender once per round, in turn, so that what slows the machine slows all of them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import statistics
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One way to do the measured thing."""
+
+    name: str
+    command: str
+    """As a person would type it."""
+    prepare: Callable[[Path], None]
+    """Makes the empty repository in the given folder; not measured."""
+    run: Callable[[Path], None]
+    """The measured part."""
+
+
+@dataclass
+class Series:
+    """Seconds of one contender, a number per round."""
+
+    command: str
+    seconds: list[float] = field(default_factory=list)
+    until_on_disk: list[float] = field(default_factory=list)
+    """The same and a `sync` after it: what a program that does not sync leaves to others."""
+
+
+def race(contenders: Sequence[Contender], work: Path, *, rounds: int, keep: str = "") -> dict[str, Series]:
+    """Run all contenders `rounds` times; each starts from a fresh folder, a clean page cache state and a synced disk.
+
+    The order is turned by one each round. The folder of the contender `keep` survives its last round.
+    """
+    results = {contender.name: Series(contender.command) for contender in contenders}
+    for number in range(rounds):
+        turn = number % len(contenders)
+        for contender in (*contenders[turn:], *contenders[:turn]):
+            folder = work / contender.name
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+            contender.prepare(folder)
+            os.sync()
+            start = time.perf_counter()
+            contender.run(folder)
+            done = time.perf_counter()
+            os.sync()
+            results[contender.name].seconds.append(done - start)
+            results[contender.name].until_on_disk.append(time.perf_counter() - start)
+            if contender.name != keep or number + 1 < rounds:
+                shutil.rmtree(folder)
+    return results
+
+
+def repeat(commands: Mapping[str, Sequence[str]], *, rounds: int, cwd: Path | None = None) -> dict[str, Series]:
+    """Run short commands in turn, once unmeasured and then `rounds` times, with their output thrown away."""
+    results = {name: Series(" ".join(argv)) for name, argv in commands.items()}
+    for number in range(-1, rounds):
+        for name, argv in commands.items():
+            start = time.perf_counter()
+            subprocess.run(argv, cwd=cwd, check=True, stdout=subprocess.DEVNULL)
+            if number >= 0:
+                results[name].seconds.append(time.perf_counter() - start)
+    return results
+
+
+def ratios(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, float, float]:
+    """Median, smallest and largest of ours / theirs, pair by pair."""
+    pairs = [mine / other for mine, other in zip(ours, theirs, strict=True)]
+    return statistics.median(pairs), min(pairs), max(pairs)
+
+
+def spread(seconds: Sequence[float]) -> str:
+    """`median (min to max)`, in seconds."""
+    digits = 2 if statistics.median(seconds) >= 1 else 3
+    middle, low, high = (f"{value:.{digits}f}" for value in (statistics.median(seconds), min(seconds), max(seconds)))
+    return f"{middle} ({low} to {high})"

@@ -1,0 +1,1 @@
+"""Pictures and captions: from the dataset TOML to batches of latents."""

@@ -1,0 +1,1 @@
+"""Kinds of base model; one module each, with a `FAMILY`."""
