@@ -1,11 +1,9 @@
 # Chores, one word each. `make help` lists them. Works with GNU make 3.81 and later.
 #
 #   PYTHON=python3.12 make test     another Python, 3.11 or newer
-#   TORCH_INDEX= make test          torch from the usual index, on Linux with its GPU libraries
 
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; exit; }; done; echo python3)
-TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 DEMO ?= demo
 ARGS ?=
 
@@ -14,7 +12,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-peers bench lint clean distclean
+.PHONY: help demo test test-slow test-peers bench lint docs clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -26,10 +24,10 @@ test: $(STAMP) ## the tests that take seconds
 	@$(BIN)/python -m pytest -m "not slow and not peers" $(ARGS)
 
 test-slow: $(STAMP) ## the tests that take longer
-	@$(BIN)/python -m pytest -m "slow" $(ARGS)
+	@$(BIN)/python -m pytest -m "slow" $(ARGS) || { [ $$? = 5 ] && echo "there are no slow tests yet"; }
 
 test-peers: $(STAMP) ## the tests against other tools of the field
-	@$(BIN)/python -m pytest -m "peers" $(ARGS)
+	@$(BIN)/python -m pytest -m "peers" $(ARGS) || { [ $$? = 5 ] && echo "there are no peer tests yet"; }
 
 bench: $(STAMP) ## import speed against git-lfs and dvc (installs dvc apart, 1 GB of temporary files and more)
 	@$(BIN)/python -m tests.benchmarks.bench_import $(ARGS)
@@ -39,6 +37,9 @@ lint: $(STAMP) ## ruff, mypy --strict, the import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(STAMP) ## docs/reference, from the code
+	@$(BIN)/python docs/generate.py
 
 clean: ## remove what tests, tools and the demo left, but not .venv
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
@@ -54,8 +55,6 @@ ifeq ($(wildcard $(BIN)/python),)
 endif
 
 # The stamp is the last thing written: an installation that was interrupted is done again, over what is there.
-# On Linux the usual torch brings gigabytes of GPU libraries, which no test needs; its index for plain CPUs is
-# used where it answers.
 $(STAMP): pyproject.toml
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 		echo "dsk needs Python 3.11 or newer, and '$(PYTHON)' is not: install one, or name it: PYTHON=python3.12 make"; \
@@ -65,8 +64,5 @@ $(STAMP): pyproject.toml
 		echo "creating $(VENV)"; "$(PYTHON)" -m venv --clear $(VENV) || { \
 		rm -rf $(VENV); echo "could not create $(VENV); on Debian: apt-get install python3-venv"; exit 1; }; }
 	@echo "installing dsk and what its tests need into $(VENV) (once; some minutes)"
-	@index=""; if [ "$$(uname -s)" = Linux ] && [ -n "$(TORCH_INDEX)" ] && $(BIN)/python -c \
-		'import sys, urllib.request as u; u.urlopen(sys.argv[1] + "/torch/", timeout=5)' "$(TORCH_INDEX)" 2>/dev/null; \
-		then index="--extra-index-url $(TORCH_INDEX)"; fi; \
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $$index --editable '.[dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $(STAMP)

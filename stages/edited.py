@@ -64,6 +64,8 @@ def inspect(data: bytes, options: Mapping[str, Any]) -> Product:
         image = open_bounded(data)
         if facts.has_alpha and is_transparent(image):
             changes.add("flattened")
+            if facts.mode == "RGBA" and facts.bits <= 8:
+                changes.discard("converted")  # flattening is all that happens to it
         made = encode(to_srgb_rgb(image, background=parse_colour(options["background"])), extension)
     except UnreadableImage as error:
         return Product(facts={"unreadable": error.reason})

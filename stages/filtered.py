@@ -7,7 +7,8 @@ Rules, in this order; the first that applies is the one that is told:
 - `exact-duplicate`: the same bytes as another image. One stays: one with tags before one without, then one with a
   caption that came along, then the first by name. The evidence names it.
 
-A dropped image is still in `raw`. `dsk why ITEM` tells its reason; copied back by hand into `filtered`, it stays there.
+A dropped image is still in `raw`, and `filtered/stage.json` tells its reason. Copied back by hand into `filtered`, it
+stays there.
 """
 
 from __future__ import annotations

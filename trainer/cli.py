@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 from collections.abc import Callable
@@ -147,10 +148,8 @@ def _require_extra() -> None:
     os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     try:
-        import diffusers  # noqa: F401 - the import is the test
-        import safetensors  # noqa: F401
-        import torch  # noqa: F401
-        import transformers  # noqa: F401
+        for name in ("torch", "diffusers", "transformers", "safetensors"):
+            importlib.import_module(name)
     except ModuleNotFoundError as error:
         raise MissingExtraError(
             f"training needs {error.name}, which is not installed", hint="pip install 'dsk[train]'"

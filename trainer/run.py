@@ -21,6 +21,7 @@ from trainer.data.cache import LatentCache
 from trainer.data.items import Dataset
 from trainer.errors import ConfigError, InterruptedRun, StateError
 from trainer.formats import kohya_lora
+from trainer.lock import exclusive
 from trainer.loop import Oven, Rules, Step
 from trainer.plan import Plan
 from trainer.progress import Reporter
@@ -53,9 +54,9 @@ def bake(plan: Plan, reporter: Reporter, *, restart: bool = False) -> results.Re
     Raises InterruptedRun after a signal, its checkpoint saved; and any other TrainerError.
     """
     make_folder(plan.output)
-    for name in ("loss.jsonl", "result.json", f"{plan.config.output.name}.safetensors"):
-        remove_leftovers(plan.output, name)
-    with stop_wish() as stop, _closed(reporter):
+    with exclusive(plan.output), stop_wish() as stop, _closed(reporter):
+        for name in ("loss.jsonl", "result.json", f"{plan.config.output.name}.safetensors"):
+            remove_leftovers(plan.output, name)
         if restart:
             state.discard(plan.output / "checkpoints")
         run = _assemble(plan, reporter, stop=stop)

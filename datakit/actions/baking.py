@@ -58,7 +58,7 @@ class Bake(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class InterruptedBakeError(TrainerError):
-    """Ctrl-C; the trainer saved a checkpoint."""
+    """Ctrl-C; the trainer saved what it had."""
 
     exit_code = INTERRUPTED
 
@@ -80,7 +80,7 @@ def bake(project: Project) -> Bake:
     try:
         _run(["run", str(folder / _CONFIG)])
     except InterruptedBakeError as error:
-        raise InterruptedBakeError(error.message, hint="dsk bake goes on from the checkpoint") from error
+        raise InterruptedBakeError(error.message, hint="dsk bake goes on where it stopped") from error
     done = _read_result(project, folder, manifest)
     with transaction(project.dataset, BAKE, {"id": done.id}) as txn:
         txn.put(f"bakes/{done.id}.toml", _ledger(done).encode())
@@ -178,7 +178,7 @@ def _run(arguments: Sequence[str]) -> None:
         for number, handler in before.items():
             signal.signal(number, handler)
     if code == INTERRUPTED:
-        raise InterruptedBakeError("stopped; a checkpoint is saved")
+        raise InterruptedBakeError("the bake was stopped")
     if code != 0:
         error = TrainerError(f"the trainer stopped (exit code {code}); its reason is above")
         error.exit_code = code if 0 < code < 128 else TrainerError.exit_code  # type: ignore[misc]

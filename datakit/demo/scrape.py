@@ -103,11 +103,11 @@ def _shots(seed: int) -> Iterator[_Shot]:
                 parent_id=first if i == 1 else None,
                 has_children=i == 0,
             )
-            yield _Shot(_path(CHARACTERS[name], i, post), picture, post)
+            yield _Shot(_path(CHARACTERS[name], post, index=i), picture, post)
             number += 1
 
 
-def _path(character: Character, index: int, post: Post) -> str:
+def _path(character: Character, post: Post, *, index: int) -> str:
     """Aria's last three pictures get the names that make trouble."""
     troubled = (*CLASH, ORPHANS_IMAGE)
     from_end = COUNTS[character.name] - index

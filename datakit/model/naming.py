@@ -8,10 +8,14 @@ from typing import Final
 
 MAX_NAME_BYTES: Final = 120
 """Leaves room for extensions and suffixes under the usual limit of 255 bytes."""
-_FORBIDDEN = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*\u200b-\u200f\u2028-\u202e\ufeff]')
+_FORBIDDEN = re.compile(r'[\x00-\x1f\x7f-\x9f<>:"/\\|?*\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufffd]')
 _RESERVED: Final = frozenset(
-    {"con", "prn", "aux", "nul", *(f"com{n}" for n in range(1, 10)), *(f"lpt{n}" for n in range(1, 10))}
+    {"con", "prn", "aux", "nul", "conin$", "conout$"}
+    | {f"{port}{digit}" for port in ("com", "lpt") for digit in "123456789¹²³"}
 )
+"""Devices of Windows, with any extension."""
+_SHORT_GIT = re.compile(r"git~[0-9]+", re.IGNORECASE)
+"""What Windows may call `.git`: git refuses such a name in a tree."""
 
 
 def safe_name(name: str) -> str:
@@ -19,9 +23,12 @@ def safe_name(name: str) -> str:
 
     Leading dots go, since hidden files are not part of a dataset. A safe name comes back unchanged.
     """
-    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "replace").replace("\ufffd", "_")
-    text = _FORBIDDEN.sub("_", unicodedata.normalize("NFC", text)).strip(" .")
-    while len(text.encode()) > MAX_NAME_BYTES:
-        text = text[:-1]
-    text = text.strip(" .") or "_"
-    return f"_{text}" if text.partition(".")[0].lower() in _RESERVED else text
+    text = name.encode("utf-8", "replace").decode()
+    text = unicodedata.normalize("NFC", _FORBIDDEN.sub("_", text)).strip(" .")
+    if _is_reserved(text):
+        text = f"_{text}"
+    return text.encode()[:MAX_NAME_BYTES].decode("utf-8", "ignore").rstrip(" .") or "_"
+
+
+def _is_reserved(text: str) -> bool:
+    return text.partition(".")[0].rstrip(" ").lower() in _RESERVED or _SHORT_GIT.fullmatch(text) is not None

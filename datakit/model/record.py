@@ -47,7 +47,26 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 def encode_json(value: object) -> bytes:
     """The one valid encoding: UTF-8, sorted keys, two-space indent, a final newline."""
-    return msgspec.json.format(msgspec.json.encode(value, order="sorted"), indent=2) + b"\n"
+    return msgspec.json.format(compact_json(value), indent=2) + b"\n"
+
+
+def compact_json(value: object) -> bytes:
+    """UTF-8 with sorted keys, on one line."""
+    try:
+        return msgspec.json.encode(value, order="sorted")
+    except UnicodeEncodeError:  # a file name that is not UTF-8
+        return msgspec.json.encode(_printable(msgspec.to_builtins(value)), order="sorted")
+
+
+def _printable(value: Any) -> Any:
+    """With what cannot be written as UTF-8 shown as an escape, such as `\\udcff`."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        return {_printable(key): _printable(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_printable(one) for one in value]
+    return value
 
 
 def decode_record(data: bytes, *, path: str) -> Record:

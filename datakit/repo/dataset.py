@@ -19,6 +19,9 @@ from datakit.store.memo import Memo
 from datakit.store.objects import Entry, Objects, find
 
 PRIVATE = ".dsk"
+JOURNAL = "journal.json"
+_SETTINGS = ("core.trustctime", "core.filemode")
+"""Of git, off in a dataset: hard links change an inode's ctime without changing the file; files have one mode."""
 
 
 class Dataset:
@@ -27,13 +30,14 @@ class Dataset:
     def __init__(self, root: Path, repo: pygit2.Repository) -> None:
         self.root = root
         self.repo = repo
-        self.objects = Objects(repo)
-        self.lfs = LfsStore(Path(repo.path))
+        common = _common_folder(repo)
+        self.lfs = LfsStore(common)
         self.private = root / PRIVATE
         self.memo = Memo(self.private / "cache.sqlite")
         self.linker = Linker(self.private / "tmp")
         self.index_path = Path(repo.path) / "index"
-        self.objects_folder = Path(repo.path) / "objects"
+        self.objects_folder = common / "objects"
+        self.objects = Objects(repo.odb, self.objects_folder)
 
     @property
     def branch_ref(self) -> str:
@@ -55,6 +59,13 @@ class Dataset:
         if self.repo.head_is_unborn:
             return None
         return bytes.fromhex(str(self.repo.head.target))
+
+    def prepare(self) -> None:
+        """Set what dsk needs of git's configuration; a clone does not bring it along."""
+        config = self.repo.config
+        for name in _SETTINGS:
+            if name not in config or config.get_bool(name):
+                config[name] = False
 
     def commit(self, oid: bytes) -> pygit2.Commit:
         """A commit by its id.
@@ -103,10 +114,20 @@ class Dataset:
         return self.objects.blob(pointer(ref.sha256, ref.size_bytes))
 
 
+def _common_folder(repo: pygit2.Repository) -> Path:
+    """Where objects are: the `.git` that all work trees of `git worktree add` share."""
+    folder = Path(repo.path)
+    try:
+        return folder / (folder / "commondir").read_text("utf-8").strip()
+    except FileNotFoundError:
+        return folder
+
+
 def find_root(start: Path) -> Path | None:
-    """The nearest folder at or above `start` that holds a dsk.toml."""
+    """The nearest folder at or above `start` that holds a dsk.toml, or that a killed operation has yet to fill."""
     start = start.absolute()
-    return next((folder for folder in (start, *start.parents) if (folder / CONFIG_NAME).is_file()), None)
+    marks = (CONFIG_NAME, f"{PRIVATE}/{JOURNAL}")
+    return next((folder for folder in (start, *start.parents) if any((folder / m).is_file() for m in marks)), None)
 
 
 def open_dataset(start: Path) -> Dataset:
@@ -159,10 +180,10 @@ def create_repository(root: Path) -> pygit2.Repository:
     except pygit2.GitError as error:
         raise WriteError(f"{root}: git cannot make a repository here: {error}") from error
     if not repo.head_is_unborn:
+        if CONFIG_NAME in repo.head.peel(pygit2.Tree):
+            raise RepositoryError(f"{root}: is a dsk dataset already", hint="dsk status shows it")
         raise RepositoryError(
             f"{root}: a git repository with commits that dsk did not make",
             hint="choose a new folder; dsk import brings the images in",
         )
-    # Hard links change an inode's ctime without changing the file.
-    repo.config["core.trustctime"] = False
     return repo

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -13,6 +15,8 @@ from datakit import __version__
 from datakit.repo.dataset import Dataset
 
 _TRAILER = "Dsk-"
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_CRUD = re.compile(r"[\x00-\x1f<>]")
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,23 +44,34 @@ def message(subject: str, trailers: Mapping[str, str]) -> str:
 
 def encode_commit(dataset: Dataset, tree: bytes, parents: list[bytes], text: str) -> bytes:
     """The content of a commit object by the person that git knows."""
-    who = _signature(dataset)
+    now = time.time()
     lines = [f"tree {tree.hex()}", *(f"parent {parent.hex()}" for parent in parents)]
-    lines += [f"author {who}", f"committer {who}", "", text]
-    return "\n".join(lines).encode()
+    lines += [f"{role} {_person(dataset, role)} {_when(now)}" for role in ("author", "committer")]
+    return "\n".join([*lines, "", text]).encode()
 
 
-def _signature(dataset: Dataset) -> str:
+def _person(dataset: Dataset, role: str) -> str:
+    """`Name <address>` as git finds it: the environment, then the configuration."""
     try:
         default = dataset.repo.default_signature
         name, email = default.name, default.email
     except (KeyError, pygit2.GitError):
         name, email = "dsk", "dsk@localhost"
-    now = time.time()
+    name = _plain(os.environ.get(f"GIT_{role.upper()}_NAME", "")) or name
+    email = _plain(os.environ.get(f"GIT_{role.upper()}_EMAIL", "")) or email
+    return f"{name} <{email}>"
+
+
+def _plain(text: str) -> str:
+    """Without what would end the field in a commit."""
+    return _CRUD.sub("", text.encode("utf-8", "replace").decode()).strip()
+
+
+def _when(now: float) -> str:
     local = time.localtime(now)
     minutes = (local.tm_gmtoff or 0) // 60
     zone = f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02d}{abs(minutes) % 60:02d}"
-    return f"{name} <{email}> {int(now)} {zone}"
+    return f"{int(now)} {zone}"
 
 
 def read_operation(dataset: Dataset, commit: bytes) -> Operation:
@@ -105,7 +120,7 @@ def machine_tip(dataset: Dataset) -> bytes | None:
 
 def effective(dataset: Dataset, commit: bytes) -> bytes:
     """The operation whose tree a commit shows: itself, or what an undo went back to."""
-    while undone := read_operation(dataset, commit).undoes:
+    while _COMMIT.fullmatch(undone := read_operation(dataset, commit).undoes):
         before = first_parent(dataset, bytes.fromhex(undone))
         if before is None:
             break

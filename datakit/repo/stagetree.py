@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from datakit.model.item import CAPTION_EXTENSION, LOCK_NAME, RECORD_EXTENSION, is_image, split_path
-from datakit.model.lock import Lock, decode_lock
+from datakit.model.lock import Conflict, Lock, decode_lock
 from datakit.repo.dataset import Dataset
 from datakit.store.objects import TREE_MODE, files, find
 
@@ -31,10 +31,25 @@ def stage_tree(dataset: Dataset, root: bytes | None, stage: str) -> bytes | None
 
 
 def read_lock(dataset: Dataset, root: bytes | None, stage: str) -> Lock | None:
-    """The lock of a stage in a tree; None before its first run."""
+    """The lock of a stage in a tree, with those of its conflicts that nobody has decided; None before its first run."""
     path = f"{stage}/{LOCK_NAME}"
     entry = find(dataset.objects, root, path) if root else None
-    return decode_lock(dataset.objects.read(entry.oid), path=path) if entry else None
+    if root is None or entry is None:
+        return None
+    lock = decode_lock(dataset.objects.read(entry.oid), path=path)
+    if not lock.conflicts:
+        return lock
+    return msgspec.structs.replace(lock, conflicts=_undecided(dataset, root, lock))
+
+
+def _undecided(dataset: Dataset, root: bytes, lock: Lock) -> dict[str, Conflict]:
+    """Whoever edits or removes the file has decided."""
+    left: dict[str, Conflict] = {}
+    for path, conflict in lock.conflicts.items():
+        entry = find(dataset.objects, root, f"{lock.stage}/{path}")
+        if entry is not None and entry.oid.hex() == conflict.ours:
+            left[path] = conflict
+    return left
 
 
 def read_items(dataset: Dataset, tree: bytes | None) -> Mapping[str, ItemFiles]:

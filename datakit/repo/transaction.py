@@ -1,8 +1,9 @@
 """One command, one commit: atomic, undoable, and never over unsaved hand edits.
 
 Order of an operation: objects are written; one sync; the journal names the step from the old to the new commit;
-the branch moves by compare-and-swap; the work tree and the index follow; the journal goes. Killed before the branch
-moved, nothing happened; killed after, the next command reads the journal and lets the work tree follow.
+the branch moves by compare-and-swap; the work tree and the index follow; the journal goes. Killed in between, the
+next command reads the journal and lets the work tree follow the branch, which stands at the old or the new commit.
+Where the work tree cannot follow (a full disk), the branch goes back, and the work tree with it.
 """
 
 from __future__ import annotations
@@ -11,22 +12,23 @@ import contextlib
 import errno
 import shutil
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pygit2
 
-from datakit.errors import LockedError, RepositoryError, WriteError
+from datakit.errors import DskError, LockedError, RepositoryError, WriteError
 from datakit.model.item import ImageRef
-from datakit.repo.dataset import Dataset
+from datakit.model.record import compact_json
+from datakit.repo.dataset import JOURNAL, Dataset
 from datakit.repo.handedits import describe, heal_shared, take_in
 from datakit.repo.oplog import encode_commit, message
-from datakit.repo.worktree import checkout, refresh, scan
+from datakit.repo.worktree import checkout, refresh, refuse_obstacles, scan
 from datakit.store.durable import replace_file, sync_filesystem
+from datakit.store.index import locked_index
 from datakit.store.lock import exclusive
 from datakit.store.objects import edit_tree
-
-_JOURNAL = "journal.json"
 
 
 class Transaction:
@@ -73,18 +75,45 @@ class Transaction:
         text = message(subject, {"Op": self.op, **(trailers or {}), "Args": _args(self.args)})
         commit = dataset.objects.put("commit", encode_commit(dataset, new_tree, parents, text))
         with _disk_errors(dataset):
+            found = self.base_tree if self.base else self._found()
+            refuse_obstacles(dataset, found, new_tree)
             dataset.objects.flush()
             sync_filesystem(dataset.objects_folder)
-            _write_journal(dataset, self.base, commit)
-            _move_branch(dataset, self.base, commit, subject)
-        self.kept_paths += finish(dataset)
+            self.kept_paths += self._apply(commit, found, new_tree, subject)
         self.base, self.base_tree, self._edits = commit, new_tree, {}
         return commit.hex()
+
+    def _found(self) -> bytes | None:
+        """The tree of what stands where a first commit writes: `init` takes such files over."""
+        objects, root = self.dataset.objects, self.dataset.root
+        rows = [(path, objects.blob((root / path).read_bytes())) for path in self._edits if (root / path).is_file()]
+        return edit_tree(objects, None, rows)
+
+    def _apply(self, commit: bytes, found: bytes | None, new_tree: bytes, subject: str) -> list[str]:
+        """Move the branch and let the work tree follow, or leave both as they were."""
+        dataset = self.dataset
+        with locked_index(dataset.index_path) as index_file:
+            _write_journal(dataset, self.base, commit)
+            try:
+                _move_branch(dataset, self.base, commit, subject)
+            except DskError:
+                _journal_path(dataset).unlink()
+                raise
+            try:
+                kept = checkout(dataset, found, new_tree, index_file)
+            except (OSError, DskError):
+                with contextlib.suppress(OSError, DskError):  # or else the next command goes on from the journal
+                    _move_branch(dataset, commit, self.base, f"taken back: {subject}")
+                    checkout(dataset, new_tree, found, index_file)
+                    _journal_path(dataset).unlink()
+                raise
+            _journal_path(dataset).unlink()
+        return kept
 
 
 def _args(args: Mapping[str, Any]) -> str:
     kept = {name: value for name, value in args.items() if value not in (None, "", False, [], ())}
-    return msgspec.json.encode(kept, order="sorted").decode() if kept else ""
+    return compact_json(kept).decode() if kept else ""
 
 
 @contextlib.contextmanager
@@ -96,14 +125,13 @@ def transaction(dataset: Dataset, op: str, args: Mapping[str, Any] | None = None
         WriteError: the disk is full or refuses.
     """
     with exclusive(dataset.private / "lock"), _disk_errors(dataset):
-        finish(dataset)
-        scratch = dataset.private / "tmp"
-        shutil.rmtree(scratch, ignore_errors=True)
-        scratch.mkdir(parents=True, exist_ok=True)
+        _tidy(dataset)
+        dataset.prepare()
         if dataset.head is not None:
             save_hand_edits(dataset)
         running = Transaction(dataset, op, args or {})
         try:
+            dataset.branch_ref  # noqa: B018  a detached HEAD is refused before any work
             yield running
         finally:
             dataset.objects.discard()
@@ -125,48 +153,74 @@ def save_hand_edits(dataset: Dataset) -> str | None:
     return saved
 
 
-def finish(dataset: Dataset) -> list[str]:
-    """Let the work tree follow a branch that moved before it could; returns paths left as somebody changed them."""
-    journal = dataset.private / _JOURNAL
+def _tidy(dataset: Dataset) -> None:
+    """Do away with what killed processes left; the caller holds the dataset's lock."""
+    scratch = dataset.private / "tmp"
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True, exist_ok=True)
+    dataset.lfs.tidy()
+    _finish(dataset)
+
+
+def _finish(dataset: Dataset) -> None:
+    """Let the work tree follow a branch that moved, or went back, before it could."""
+    journal = _journal_path(dataset)
     try:
         step = msgspec.json.decode(journal.read_bytes(), type=dict[str, str])
     except FileNotFoundError:
-        return []
+        return
     except msgspec.DecodeError as error:
         raise RepositoryError(f"{journal}: damaged", hint="delete it, then look at git status") from error
-    kept: list[str] = []
-    if dataset.head is not None and dataset.head.hex() == step["new"]:
-        old = bytes.fromhex(step["old"]) if step["old"] else None
-        kept = checkout(dataset, dataset.tree_of(old), dataset.tree_of(dataset.head) or b"")
+    head = dataset.head.hex() if dataset.head else ""
+    old, new = step["old"], step["new"]
+    if head in {old, new}:
+        origin = bytes.fromhex(old if head == new else new)
+        with locked_index(dataset.index_path) as index_file:
+            checkout(dataset, dataset.tree_of(origin or None), dataset.head_tree, index_file)
     journal.unlink()
-    return kept
+
+
+def _journal_path(dataset: Dataset) -> Path:
+    return dataset.private / JOURNAL
 
 
 def recover(dataset: Dataset) -> None:
     """Tidy up after an interrupted operation; does nothing while another process is at work."""
-    if (dataset.private / _JOURNAL).exists():
-        with contextlib.suppress(LockedError), exclusive(dataset.private / "lock", wait_s=0):
-            finish(dataset)
+    if _journal_path(dataset).exists():
+        with contextlib.suppress(LockedError), exclusive(dataset.private / "lock", wait_s=0), _disk_errors(dataset):
+            _tidy(dataset)
 
 
 def _write_journal(dataset: Dataset, old: bytes | None, new: bytes) -> None:
     step = {"old": old.hex() if old else "", "new": new.hex()}
-    replace_file(dataset.private / _JOURNAL, msgspec.json.encode(step))
+    replace_file(_journal_path(dataset), msgspec.json.encode(step))
 
 
-def _move_branch(dataset: Dataset, old: bytes | None, new: bytes, subject: str) -> None:
-    name, target = dataset.branch_ref, pygit2.Oid(raw=new)
-    moved = LockedError(f"{name} moved meanwhile: another git command committed", hint="run the command again")
+def _move_branch(dataset: Dataset, old: bytes | None, new: bytes | None, subject: str) -> None:
+    """Compare and swap; None stands for a branch without commits."""
+    name = dataset.branch_ref
     try:
-        if old is None:
-            dataset.repo.create_reference_direct(name, target, False, f"dsk: {subject}")
+        if old is None and new is not None:
+            dataset.repo.create_reference_direct(name, pygit2.Oid(raw=new), False, f"dsk: {subject}")
             return
         reference = dataset.repo.lookup_reference(name)
-        if str(reference.target) != old.hex():
-            raise moved
-        reference.set_target(target, f"dsk: {subject}")
+        if dataset.head != old:
+            raise _moved(name)
+        if new is None:
+            reference.delete()
+        else:
+            reference.set_target(pygit2.Oid(raw=new), f"dsk: {subject}")
     except (pygit2.GitError, pygit2.AlreadyExistsError, KeyError) as error:
-        raise moved from error
+        if dataset.head != old:
+            raise _moved(name) from error
+        raise WriteError(
+            f"{name}: git cannot move it: {error}",
+            hint=f"check the disk; if no git command is running, delete .git/{name}.lock",
+        ) from error
+
+
+def _moved(name: str) -> LockedError:
+    return LockedError(f"{name} moved meanwhile: another git command committed", hint="run the command again")
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 import os
@@ -14,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from datakit.errors import InputError
+from datakit.errors import InputError, RepositoryError, WriteError
 from datakit.repo.dataset import Dataset
 from datakit.repo.layout import MANAGED_FILES, MANAGED_FOLDERS, is_managed, is_managed_name, is_stored_as_pointer
 from datakit.store.durable import replace_file
@@ -81,7 +82,7 @@ def _head_files(dataset: Dataset, index: Index) -> Mapping[str, bytes]:
     if tree is None:
         return {}
     if _read_state(dataset) == _state(dataset, tree):
-        return {path: line.oid for path, line in index.lines.items()}
+        return {path: line.oid for path, line in index.lines.items() if line.is_file}
     return dict(files(dataset.objects, tree))
 
 
@@ -112,7 +113,12 @@ def list_files(root: Path) -> tuple[dict[str, os.stat_result], list[str]]:
         if stat_module.S_ISREG(stat.st_mode):
             stats[name] = stat
     for folder in MANAGED_FOLDERS:
-        _list_folder(os.path.join(root, folder), f"{folder}/", stats, unmanaged)  # noqa: PTH118
+        path = os.path.join(root, folder)  # noqa: PTH118
+        if os.path.islink(path):  # noqa: PTH114
+            raise RepositoryError(
+                f"{path}: is a symbolic link, and git does not look behind one", hint="put the folder itself there"
+            )
+        _list_folder(path, f"{folder}/", stats, unmanaged)
     return stats, unmanaged
 
 
@@ -130,9 +136,10 @@ def _list_folder(folder: str, prefix: str, stats: dict[str, os.stat_result], unm
                 if not entry.name.startswith("."):
                     _list_folder(entry.path, path + "/", stats, unmanaged)
             elif is_managed_name(entry.name) and entry.is_file(follow_symlinks=False):
-                stats[path] = entry.stat(follow_symlinks=False)
+                with contextlib.suppress(FileNotFoundError):  # removed since it was listed
+                    stats[path] = entry.stat(follow_symlinks=False)
             elif not entry.name.startswith("."):
-                unmanaged.append(path)
+                unmanaged.append(os.fsencode(path).decode("utf-8", "backslashreplace"))
 
 
 def hash_file(root: Path, path: str) -> bytes:
@@ -164,37 +171,61 @@ def blob_id(data: bytes) -> bytes:
     return hashlib.sha1(b"blob %d\0" % len(data) + data).digest()
 
 
-def checkout(dataset: Dataset, old: bytes | None, new: bytes) -> list[str]:
-    """Bring the work tree and the index from tree `old` to tree `new`.
+def checkout(dataset: Dataset, old: bytes | None, new: bytes | None, index_file: Path) -> list[str]:
+    """Bring the work tree and the index from tree `old` to tree `new`; `index_file` is of `locked_index`.
 
     A file that is neither as in `old` nor as in `new` was changed meanwhile: it stays, and its path is returned,
     to be taken as a hand edit by the next operation. Running it again after an interruption finishes the work.
     """
-    with locked_index(dataset.index_path) as lock:
-        index = read_index(dataset.index_path)
-        lines = index.lines
-        (dataset.private / "tmp").mkdir(parents=True, exist_ok=True)
-        kept: list[str] = []
-        fresh: list[tuple[str, bytes]] = []
-        for change in sorted(diff(dataset.objects, old, new)):
-            found = _content(dataset, index, change)
-            if found not in {None, change.old, change.new}:
-                kept.append(change.path)
-                lines.pop(change.path, None)
-                if change.new is not None:
-                    lines[change.path] = unknown_line(change.new)
-                continue
-            if change.new is None:
-                _remove(dataset.root, change.path)
-                lines.pop(change.path, None)
-            elif found == change.new and not is_stored_as_pointer(change.path):
-                lines[change.path] = line_for((dataset.root / change.path).lstat(), change.new)
-            else:
-                fresh.append((change.path, change.new))
-        _write_files(dataset, fresh, lines)
-        write_index(dataset.index_path, lines, lock)
+    index = read_index(dataset.index_path)
+    lines = index.lines
+    (dataset.private / "tmp").mkdir(parents=True, exist_ok=True)
+    kept: list[str] = []
+    fresh: list[tuple[str, bytes]] = []
+    for change in sorted(diff(dataset.objects, old, new), key=lambda change: (change.new is not None, change.path)):
+        found = _content(dataset, index, change)
+        if found not in {None, change.old, change.new}:
+            kept.append(change.path)
+            lines.pop(change.path, None)
+            if change.new is not None:
+                lines[change.path] = unknown_line(change.new)
+        elif change.new is None:
+            _remove(dataset.root, change.path)
+            lines.pop(change.path, None)
+        elif found != change.new:
+            fresh.append((change.path, change.new))
+        elif is_stored_as_pointer(change.path) and not _is_current(dataset, index, change.path):
+            fresh.append((change.path, change.new))  # right, but neither shared nor of a time that git can trust
+        else:
+            lines[change.path] = line_for((dataset.root / change.path).lstat(), change.new)
+    _write_files(dataset, fresh, lines)
+    write_index(dataset.index_path, lines, index_file)
     _write_state(dataset, new if not kept else None)
     return kept
+
+
+def refuse_obstacles(dataset: Dataset, old: bytes | None, new: bytes) -> None:
+    """Look before the first change whether every folder that is written to is one.
+
+    Raises:
+        WriteError: a file stands in the way, or a symbolic link, behind which nothing may be written or removed.
+    """
+    needed: dict[str, bool] = {}
+    for change in diff(dataset.objects, old, new):
+        folder = change.path.rpartition("/")[0]
+        while folder and not needed.get(folder):
+            if folder in needed and change.new is None:
+                break
+            needed[folder] = change.new is not None
+            folder = folder.rpartition("/")[0]
+    for folder, is_written in needed.items():
+        try:
+            mode = (dataset.root / folder).lstat().st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        if stat_module.S_ISLNK(mode) or (is_written and not stat_module.S_ISDIR(mode)):
+            what = "symbolic link" if stat_module.S_ISLNK(mode) else "file"
+            raise WriteError(f"{folder}: a {what} stands where a folder must be", hint="move it out of the dataset")
 
 
 def refresh(dataset: Dataset, paths: list[str]) -> None:
@@ -202,7 +233,7 @@ def refresh(dataset: Dataset, paths: list[str]) -> None:
     tree = dataset.head_tree
     if not paths or tree is None:
         return
-    with locked_index(dataset.index_path) as lock:
+    with locked_index(dataset.index_path) as index_file:
         lines = read_index(dataset.index_path).lines
         newest_ns = time.time_ns() - MIN_AGE_NS
         for path in filter(is_stored_as_pointer, paths):
@@ -212,7 +243,7 @@ def refresh(dataset: Dataset, paths: list[str]) -> None:
             entry = find(dataset.objects, tree, path)
             if entry is not None:
                 lines[path] = line_for((dataset.root / path).lstat(), entry.oid)
-        write_index(dataset.index_path, lines, lock)
+        write_index(dataset.index_path, lines, index_file)
 
 
 def _write_state(dataset: Dataset, tree: bytes | None) -> None:
@@ -234,9 +265,14 @@ def _content(dataset: Dataset, index: Index, change: Change) -> bytes | None:
     return hash_file(dataset.root, change.path) if stat_module.S_ISREG(stat.st_mode) else b""
 
 
+def _is_current(dataset: Dataset, index: Index, path: str) -> bool:
+    return index.is_current(path, (dataset.root / path).lstat()) is not None
+
+
 def _remove(root: Path, path: str) -> None:
     target = root / path
-    target.unlink(missing_ok=True)
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        target.unlink()
     for folder in target.parents:
         if folder == root:
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Iterable
 from functools import cached_property
 from pathlib import Path
@@ -63,24 +64,41 @@ class Folder:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    @cached_property
+    @property
     def files(self) -> dict[str, None]:
-        """Relative paths of all files, sorted; hidden files and folders are left out.
+        """Relative paths of all regular files, sorted; hidden files and folders are left out.
 
         Raises:
             InputError: a folder cannot be listed.
         """
+        return self._walked[0]
+
+    @property
+    def odd(self) -> list[Aside]:
+        """What has a file's name but is none that could be read safely: links, pipes, devices."""
+        return self._walked[1]
+
+    @cached_property
+    def _walked(self) -> tuple[dict[str, None], list[Aside]]:
         found: list[str] = []
+        odd: list[Aside] = []
 
         def refuse(error: OSError) -> None:
             raise InputError(f"{error.filename}: {error.strerror}", hint="check the folder's permissions") from error
 
         for folder, folders, names in os.walk(self.root, onerror=refuse):
-            folders[:] = [name for name in folders if not name.startswith(".")]
             prefix = Path(folder).relative_to(self.root).as_posix()
             prefix = "" if prefix == "." else prefix + "/"
-            found += [prefix + name for name in names if not name.startswith(".")]
-        return dict.fromkeys(sorted(found))
+            shown = [name for name in folders if not name.startswith(".")]
+            folders[:] = [name for name in shown if not Path(folder, name).is_symlink()]
+            odd += [Aside(prefix + name, _LINK) for name in sorted({*shown} - {*folders})]
+            for name in sorted(name for name in names if not name.startswith(".")):
+                reason = _why_odd(Path(folder, name))
+                if reason:
+                    odd.append(Aside(prefix + name, reason))
+                else:
+                    found.append(prefix + name)
+        return dict.fromkeys(sorted(found)), odd
 
     @cached_property
     def images(self) -> list[str]:
@@ -122,7 +140,7 @@ def listing(folder: Folder, found: Iterable[Found], *, used: set[str]) -> Listin
     rows = list(found)
     taken = {row.image for row in rows} | {row.caption for row in rows} | used
     orphans: list[str] = []
-    aside: list[Aside] = []
+    aside = list(folder.odd)
     for path in folder.files:
         if path in taken:
             continue
@@ -134,6 +152,14 @@ def listing(folder: Folder, found: Iterable[Found], *, used: set[str]) -> Listin
     return Listing(found=rows, orphans=orphans, aside=aside)
 
 
+def _why_odd(path: Path) -> str:
+    mode = path.lstat().st_mode
+    if stat.S_ISLNK(mode):
+        return _LINK
+    return "" if stat.S_ISREG(mode) else "not a regular file"
+
+
+_LINK = "a symbolic link, not followed"
 _REASONS = {
     **dict.fromkeys(("mp4", "webm", "mkv", "mov", "avi"), "video"),
     "swf": "flash",

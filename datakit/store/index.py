@@ -1,7 +1,8 @@
 """Git's index: read and written with true stat data, which libgit2's interface leaves out.
 
 The index is dsk's stat cache too: a file whose stat equals its line has the content that the line names.
-Format: git's Documentation/gitformat-index. Read: versions 2, 3 and 4; written: version 2.
+Format: git's Documentation/gitformat-index. Read: versions 2, 3 and 4; written: version 2, or 3 where a
+line needs it.
 """
 
 from __future__ import annotations
@@ -18,13 +19,19 @@ from datakit.errors import LockedError, RepositoryError, WriteError
 _STAT = struct.Struct(">IIIIIIIIII")
 _FIXED = 62
 _FILE_MODE = 0o100644
+_FILE_MODE_BYTES = _FILE_MODE.to_bytes(4, "big")
 _STAGE_BITS = 0x3000
 _EXTENDED_BIT = 0x4000
+_KEPT_BITS = 0xC000
+_SKIP_WORKTREE_BIT = 0x4000
+"""In the second pair of flags."""
+_UNSUPPORTED = {b"link", b"sdir"}
+_MARK = b"dsk "
 _MASK = 0xFFFFFFFF
 
 
 class IndexLine:
-    """The 62 fixed bytes of one line: stat data, object id, flags."""
+    """The bytes of one line before its name: stat data, object id, flags (without the name's length)."""
 
     __slots__ = ("raw",)
 
@@ -45,6 +52,11 @@ class IndexLine:
             and fields[9] == stat.st_size & _MASK
             and fields[5] == stat.st_ino & _MASK
         )
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a regular file as dsk writes them: no symbolic link, submodule or executable."""
+        return self.raw[24:28] == _FILE_MODE_BYTES
 
     @property
     def mtime_ns(self) -> int:
@@ -103,13 +115,27 @@ def read_index(path: Path) -> Index:
     version, count = struct.unpack_from(">II", data, 4)
     if version not in {2, 3, 4}:
         raise RepositoryError(f"{path}: unknown git index version {version}", hint="git update-index --index-version 2")
-    lines, end = _parse(data, version, count)
-    if data[end : end + 4] in {b"link", b"sdir"}:
-        raise RepositoryError(
-            f"{path}: split and sparse indexes are not supported",
-            hint="git update-index --no-split-index; git sparse-checkout disable",
-        )
+    try:
+        lines, end = _parse(data, version, count)
+    except (ValueError, IndexError) as error:
+        raise RepositoryError(f"{path}: damaged", hint="delete it; dsk rebuilds it") from error
+    if _UNSUPPORTED.intersection(_extensions(data, end)):
+        raise _unsupported()
     return Index(lines, mtime_ns)
+
+
+def _unsupported() -> RepositoryError:
+    return RepositoryError(
+        "split and sparse git indexes are not supported",
+        hint="git update-index --no-split-index; git sparse-checkout disable",
+    )
+
+
+def _extensions(data: bytes, at: int) -> Iterator[bytes]:
+    """Signatures of the extensions behind the lines; a checksum ends the file."""
+    while at < len(data) - 20:
+        yield data[at : at + 4]
+        at += 8 + int.from_bytes(data[at + 4 : at + 8], "big")
 
 
 def _parse(data: bytes, version: int, count: int) -> tuple[dict[str, IndexLine], int]:
@@ -120,7 +146,12 @@ def _parse(data: bytes, version: int, count: int) -> tuple[dict[str, IndexLine],
         flags = int.from_bytes(data[at + 60 : at + 62], "big")
         if flags & _STAGE_BITS:
             raise RepositoryError("a git merge has unresolved conflicts", hint="git merge --abort, or resolve them")
-        name_at = at + _FIXED + (2 if flags & _EXTENDED_BIT else 0)
+        more = b""
+        if flags & _EXTENDED_BIT:
+            more = data[at + 62 : at + 64]
+            if int.from_bytes(more, "big") & _SKIP_WORKTREE_BIT:
+                raise _unsupported()
+        name_at = at + _FIXED + len(more)
         if version == 4:
             strip, name_at = _offset(data, name_at)
             end = data.index(b"\0", name_at)
@@ -129,7 +160,7 @@ def _parse(data: bytes, version: int, count: int) -> tuple[dict[str, IndexLine],
         else:
             end = data.index(b"\0", name_at)
             name, next_at = data[name_at:end], at + ((end - at) // 8 + 1) * 8
-        lines[os.fsdecode(name)] = IndexLine(data[at : at + 60] + b"\0\0")
+        lines[os.fsdecode(name)] = IndexLine(data[at : at + 60] + (flags & _KEPT_BITS).to_bytes(2, "big") + more)
         at = next_at
     return lines, at
 
@@ -145,14 +176,21 @@ def _offset(data: bytes, at: int) -> tuple[int, int]:
 
 @contextlib.contextmanager
 def locked_index(path: Path) -> Iterator[Path]:
-    """Git's own lock on the index; yields the lock file to write the new index to.
+    """Git's own lock on the index; yields the file to write the new index to.
+
+    The caller is the only dsk at work here (see store/lock.py), so a lock that bears dsk's mark was left by a
+    killed process: it is taken over. The lock file keeps that mark until it goes; the index is written beside it.
 
     Raises:
         LockedError: another git command holds it.
     """
     lock = path.with_name(path.name + ".lock")
+    new = path.with_name(f"{path.name}.dsk")
     try:
-        os.close(os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
+        if _is_ours(lock):
+            lock.unlink()
+        new.write_bytes(_MARK + str(os.getpid()).encode())
+        _claim(new, lock)
     except FileExistsError as error:
         raise LockedError(
             f"{lock} exists: a git command is at work here",
@@ -160,19 +198,43 @@ def locked_index(path: Path) -> Iterator[Path]:
         ) from error
     except OSError as error:
         raise WriteError(f"{lock}: {error.strerror}", hint="the dataset's folder must be writable") from error
-    try:
-        yield lock
     finally:
+        new.unlink(missing_ok=True)
+    try:
+        yield new
+    finally:
+        new.unlink(missing_ok=True)
         lock.unlink(missing_ok=True)
 
 
-def write_index(path: Path, lines: dict[str, IndexLine], lock: Path) -> None:
-    """Write an index through its lock file."""
+def _claim(marked: Path, lock: Path) -> None:
+    """Make the lock appear with its mark in one step, where the file system has hard links."""
+    try:
+        os.link(marked, lock)
+    except FileExistsError:
+        raise
+    except OSError:
+        with lock.open("xb") as file:
+            file.write(marked.read_bytes())
+
+
+def _is_ours(lock: Path) -> bool:
+    try:
+        with lock.open("rb") as file:
+            return file.read(len(_MARK)) == _MARK
+    except FileNotFoundError:
+        return False
+
+
+def write_index(path: Path, lines: dict[str, IndexLine], new: Path) -> None:
+    """Write an index by way of the file that `locked_index` gave."""
     rows = sorted((os.fsencode(name), line.raw) for name, line in lines.items())
-    parts = [b"DIRC" + struct.pack(">II", 2, len(rows))]
+    version = 3 if any(len(raw) > _FIXED for _, raw in rows) else 2
+    parts = [b"DIRC" + struct.pack(">II", version, len(rows))]
     for name, raw in rows:
-        flags = min(len(name), 0xFFF).to_bytes(2, "big")
-        parts.append(raw[:60] + flags + name + b"\0" * (8 - (_FIXED + len(name)) % 8))
+        flags = raw[60] << 8 | min(len(name), 0xFFF)
+        parts.append(b"%s%s%s%s" % (raw[:60], flags.to_bytes(2, "big"), raw[62:], name))
+        parts.append(b"\0" * (8 - (len(raw) + len(name)) % 8))
     body = b"".join(parts)
-    lock.write_bytes(body + hashlib.sha1(body).digest())
-    lock.replace(path)
+    new.write_bytes(body + hashlib.sha1(body).digest())
+    new.replace(path)

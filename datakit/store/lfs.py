@@ -12,6 +12,7 @@ import itertools
 import os
 import re
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from datakit.errors import InputError, RepositoryError
@@ -23,18 +24,24 @@ _POINTER = re.compile(
     rb"version https://(?:git-lfs|hawser)\.github\.com/spec/v1\n"
     rb"(?:ext-[^\n]*\n)*oid sha256:([0-9a-f]{64})\nsize ([0-9]+)\n"
 )
+_EMPTY_SHA256 = hashlib.sha256().hexdigest()
+_MINE = "dsk-"
 MIN_AGE_NS = 2_000_000_000
 """Images carry times at least this old: git reads a file again whose time lies in the index's own second."""
 
 
 def pointer(sha256: str, size_bytes: int) -> bytes:
-    """The one valid encoding of a pointer."""
+    """The one valid encoding of a pointer; an empty file is its own."""
+    if size_bytes == 0:
+        return b""
     return f"version https://git-lfs.github.com/spec/v1\noid sha256:{sha256}\nsize {size_bytes}\n".encode()
 
 
 @functools.lru_cache(maxsize=1 << 20)
 def parse_pointer(data: bytes) -> tuple[str, int] | None:
     """(sha256, size in bytes) of a pointer, or None when `data` is no pointer."""
+    if not data:
+        return _EMPTY_SHA256, 0
     if len(data) > 1024:
         return None
     match = _POINTER.fullmatch(data)
@@ -69,6 +76,8 @@ class LfsStore:
         Raises:
             RepositoryError: this clone has no such object.
         """
+        if sha256 == _EMPTY_SHA256:
+            return b""
         try:
             return self.path(sha256).read_bytes()
         except FileNotFoundError as error:
@@ -91,11 +100,16 @@ class LfsStore:
             except OSError as error:
                 raise InputError(f"{source}: {error.strerror}") from error
             ref = ImageRef(content.sha256, content.size_bytes, extension)
-            if not self.has(ref):
-                self._write(ref, source, content, before.st_mtime_ns)
-            after = os.fstat(file.fileno())
-            if (after.st_size, after.st_mtime_ns) != (content.size_bytes, before.st_mtime_ns):
-                raise InputError(f"{source}: changed while it was read", hint="run the command again")
+
+            def check() -> None:
+                after = os.fstat(file.fileno())
+                if (after.st_size, after.st_mtime_ns) != (content.size_bytes, before.st_mtime_ns):
+                    raise InputError(f"{source}: changed while it was read", hint="run the command again")
+
+            if self.has(ref):
+                check()
+            else:
+                self._write(ref, source, content, before.st_mtime_ns, check=check)
         return ref
 
     def ingest_bytes(self, data: bytes, extension: str) -> ImageRef:
@@ -105,8 +119,19 @@ class LfsStore:
             self._write(ref, None, Content(ref.sha256, ref.size_bytes, memoryview(data)), time.time_ns())
         return ref
 
-    def _write(self, ref: ImageRef, source: Path | None, content: Content, mtime_ns: int) -> None:
-        temporary = f"{self._temporary}/{os.getpid()}-{next(self._serial)}"
+    def tidy(self, *, untouched_s: float = 60.0) -> None:
+        """Remove what killed processes were writing: files that nobody has written to for a while."""
+        for left in self._temporary.glob(f"{_MINE}*"):
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - left.stat().st_ctime >= untouched_s:
+                    left.unlink()
+
+    def _write(
+        self, ref: ImageRef, source: Path | None, content: Content, mtime_ns: int,
+        *, check: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`check` raises when the source turns out not to be what `ref` was computed from."""
+        temporary = f"{self._temporary}/{_MINE}{os.getpid()}-{next(self._serial)}"
         try:
             with create(temporary) as file:
                 if not (source and clone_file(source, file)):
@@ -114,6 +139,7 @@ class LfsStore:
                 mtime_ns = min(mtime_ns, time.time_ns() - MIN_AGE_NS)
                 os.fchmod(file.fileno(), 0o444)
                 os.utime(file.fileno(), ns=(mtime_ns, mtime_ns))
+            check()
             replace(temporary, self._name(ref.sha256))
         except BaseException:
             with contextlib.suppress(FileNotFoundError):

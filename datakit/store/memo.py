@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 _SCHEMA = "CREATE TABLE IF NOT EXISTS memo (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID"
 _BATCH = 500
+_WAIT_S = 30
 
 
 class Memo:
-    """Key → bytes. A damaged file is thrown away and begun anew."""
+    """Key → bytes. A damaged file is thrown away and begun anew; what the disk refuses is not remembered."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -21,38 +22,44 @@ class Memo:
         """Those of `keys` that are remembered."""
         wanted = list(keys)
         found: dict[str, bytes] = {}
-        if not wanted or not self._path.exists():
-            return found
-        with self._open() as connection:
+
+        def read(connection: sqlite3.Connection) -> None:
             for at in range(0, len(wanted), _BATCH):
                 part = wanted[at : at + _BATCH]
                 marks = ",".join("?" * len(part))
                 found.update(connection.execute(f"SELECT key, value FROM memo WHERE key IN ({marks})", part))
+
+        if wanted and self._path.exists():
+            self._with_file(read)
         return found
 
     def put(self, rows: Iterable[tuple[str, bytes]]) -> None:
         """Remember rows."""
-        with self._open() as connection:
-            connection.executemany("INSERT OR REPLACE INTO memo VALUES (?, ?)", rows)
+        new = list(rows)
+
+        def write(connection: sqlite3.Connection) -> None:
+            connection.executemany("INSERT OR REPLACE INTO memo VALUES (?, ?)", new)
             connection.commit()
 
-    @contextlib.contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
-        connection = self._connect()
-        try:
-            yield connection
-        finally:
-            connection.close()
+        if new and not self._with_file(write):
+            self._with_file(write)
 
-    def _connect(self) -> sqlite3.Connection:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(self._path, timeout=30)
+    def _with_file(self, work: Callable[[sqlite3.Connection], None]) -> bool:
+        """Do `work`, or do without it, since forgetting costs only time; False when the file was thrown away."""
         try:
-            connection.execute("PRAGMA synchronous = OFF")
-            connection.execute(_SCHEMA)
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with contextlib.closing(sqlite3.connect(self._path, timeout=_WAIT_S)) as connection:
+                connection.execute("PRAGMA synchronous = OFF")
+                connection.execute(_SCHEMA)
+                work(connection)
+        except (sqlite3.OperationalError, OSError):
+            return True  # locked for long, a full disk, a folder that may not be written: the file may well be sound
         except sqlite3.DatabaseError:
-            connection.close()
-            self._path.unlink(missing_ok=True)
-            connection = sqlite3.connect(self._path, timeout=30)
-            connection.execute(_SCHEMA)
-        return connection
+            self._begin_anew()
+            return False
+        return True
+
+    def _begin_anew(self) -> None:
+        for path in (self._path, self._path.with_name(f"{self._path.name}-journal")):
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)

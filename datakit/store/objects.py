@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import pygit2
 
-from datakit.errors import RepositoryError
+from datakit.errors import RepositoryError, WriteError
 from datakit.store.packs import write_pack
 
 FILE_MODE = b"100644"
@@ -32,9 +32,9 @@ class Entry(NamedTuple):
 class Objects:
     """The object database of one repository, with the objects of the running operation not yet written."""
 
-    def __init__(self, repo: pygit2.Repository) -> None:
-        self._odb = repo.odb
-        self._pack_folder = Path(repo.path) / "objects" / "pack"
+    def __init__(self, database: pygit2.Odb, folder: Path) -> None:
+        self._odb = database
+        self._pack_folder = folder / "pack"
         self._pending: dict[bytes, tuple[str, bytes]] = {}
         self._pending_bytes = 0
         self._known: set[bytes] = set()
@@ -73,15 +73,29 @@ class Objects:
         return self.put("blob", data)
 
     def flush(self) -> None:
-        """Write what is kept: a few objects loose, many as one pack. Not synced."""
-        pending, self._pending, self._pending_bytes = self._pending, {}, 0
+        """Write what is kept: a few objects loose, many as one pack. Not synced.
+
+        Raises:
+            WriteError, OSError: the disk is full or refuses; the objects are kept on.
+        """
+        pending = self._pending
         if len(pending) <= _LOOSE_AT_MOST and self._written == 0:
-            for kind, data in pending.values():
-                self._odb.write(_KINDS[kind], data)
+            self._write_loose(pending.values())
         elif pending:
             rows = ((oid, kind, data) for oid, (kind, data) in pending.items())
             write_pack(self._pack_folder, rows, num_objects=len(pending))
             self._written += len(pending)
+        self._pending, self._pending_bytes = {}, 0
+
+    def _write_loose(self, objects: Iterable[tuple[str, bytes]]) -> None:
+        try:
+            for kind, data in objects:
+                self._odb.write(_KINDS[kind], data)
+        except pygit2.GitError as error:
+            raise WriteError(
+                f"{self._pack_folder.parent}: git objects cannot be written: {error}",
+                hint="check the disk's space and the folder's permissions",
+            ) from error
 
     def discard(self) -> None:
         """Forget what is kept and not yet written."""

@@ -55,12 +55,17 @@ def copy_stream(source: BinaryIO, target: BinaryIO) -> None:
 
 
 def create(name: str) -> BinaryIO:
-    """Open a new file for writing, unbuffered; its folder is made when missing."""
+    """Open a new temporary file for writing, unbuffered; its folder is made when missing.
+
+    A file of that name is what a killed process left that had our process id.
+    """
     try:
         return open(name, "xb", buffering=0)  # noqa: PTH123
     except FileNotFoundError:
         os.makedirs(os.path.dirname(name), exist_ok=True)  # noqa: PTH103, PTH120
-        return open(name, "xb", buffering=0)  # noqa: PTH123
+    except FileExistsError:
+        os.unlink(name)  # noqa: PTH108
+    return open(name, "xb", buffering=0)  # noqa: PTH123
 
 
 def replace(name: str, target: str) -> None:

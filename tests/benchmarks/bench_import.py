@@ -48,7 +48,7 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench_import", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--files", type=int, default=1000, help="how many images (default 1000)")
-    parser.add_argument("--rounds", type=int, default=5, help="how often each contender runs (default 5)")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each contender runs (default 3)")
     parser.add_argument("--without-dsk", action="store_true", help="measure the peers alone")
     parser.add_argument("--without-dvc", action="store_true", help="do not install or run dvc")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every number here")
@@ -61,18 +61,26 @@ def _options() -> argparse.Namespace:
 def _measure(options: argparse.Namespace, work: Path) -> dict[str, Any]:
     source = make_images(options.cache, options.files)
     contenders = _contenders(options, source)
+    _refuse_full_disk(work, needed=2.2 * total_bytes(source) * options.rounds * len(contenders))
     report: dict[str, Any] = {
         "data": {"images": options.files, "bytes": total_bytes(source)},
         "machine": _machine(options.cache),
         "versions": _versions(options),
-        "import": race(contenders, work, rounds=options.rounds, keep="dsk"),
+        "import": race(contenders, work, rounds=options.rounds),
     }
     if not options.without_dsk:
         starts = {"dsk --help": [*peers.dsk_command(), "--help"], "python -c pass": [sys.executable, "-c", "pass"]}
         report["start"] = repeat(starts, rounds=NUM_STARTS)
         looks = {"dsk status": [*peers.dsk_command(), "status"], "git status": ["git", "status"]}
-        report["status"] = repeat(looks, rounds=NUM_STARTS, cwd=work / "dsk" / "set")
+        report["status"] = repeat(looks, rounds=NUM_STARTS, cwd=work / "0" / "dsk" / "set")
     return report
+
+
+def _refuse_full_disk(work: Path, *, needed: float) -> None:
+    work.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(work).free
+    if free < needed:
+        sys.exit(f"{work}: {needed / 1e9:.0f} GB needed, {free / 1e9:.0f} GB free; fewer --rounds or --files, or --cache")
 
 
 def _contenders(options: argparse.Namespace, source: Path) -> list[Contender]:

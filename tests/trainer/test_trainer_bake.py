@@ -16,6 +16,7 @@ from trainer_sets import write_config, write_set
 
 from trainer import plan
 from trainer.errors import DivergedError, LoraFileError, StateError
+from trainer.lock import exclusive
 from trainer.progress import PlainReporter
 from trainer.results import Result
 from trainer.run import bake, request, sample
@@ -122,6 +123,23 @@ def test_a_changed_dataset_is_refused_and_restart_cures(tmp_path: Path) -> None:
     assert run(path, restart=True).steps == 1
 
 
+def test_two_runs_in_one_folder_are_refused(tmp_path: Path) -> None:
+    path = write_config(prepared(tmp_path), train="steps = 1")
+    (tmp_path / "out").mkdir()
+    with exclusive(tmp_path / "out"), pytest.raises(StateError, match="another run is writing here"):
+        run(path)
+
+
+def test_what_a_killed_run_left_half_written_is_removed(tmp_path: Path) -> None:
+    path = write_config(prepared(tmp_path), train="steps = 1")
+    torn = tmp_path / "out" / "checkpoints" / ".step-00000001.abcd_123"
+    torn.mkdir(parents=True)
+    (torn / "adapter.safetensors").write_bytes(b"half")
+    (tmp_path / "out" / ".sks.safetensors.abcd_123").write_bytes(b"half")
+    run(path)
+    assert not list((tmp_path / "out").rglob(".*"))
+
+
 def test_a_broken_checkpoint_is_named(tmp_path: Path) -> None:
     path = write_config(prepared(tmp_path), train="steps = 1")
     run(path)
@@ -173,10 +191,10 @@ def test_metadata(baked: Path) -> None:
         facts = file.metadata()
     assert facts["ss_network_module"] == "networks.lora"
     assert (facts["ss_network_dim"], facts["ss_network_alpha"], facts["ss_steps"]) == ("8", "8.0", "10")
-    assert (facts["ss_v2"], facts["ss_base_model_version"], facts["ss_seed"]) == ("False", "sd_v1", "0")
+    assert (facts["ss_v2"], facts["ss_base_model_version"], facts["ss_seed"]) == ("False", "dsk_tiny_v1", "0")
     assert json.loads(facts["ss_tag_frequency"])["girl"]["1girl"] == 5
     assert json.loads(facts["ss_dataset_dirs"]) == {"girl": {"n_repeats": 2, "img_count": 5}}
-    assert facts["modelspec.architecture"] == "stable-diffusion-v1/lora"
+    assert facts["modelspec.architecture"] == "dsk-tiny-v1/lora"
     assert facts["modelspec.prediction_type"] == "epsilon"
     assert facts["dsk_dataset_commit"] == "0123abc"
     assert facts["dsk_manifest_sha256"] == hashlib.sha256((baked / "manifest.json").read_bytes()).hexdigest()

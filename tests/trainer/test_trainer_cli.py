@@ -48,6 +48,18 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
+def test_without_the_extra_it_says_the_line_to_run(tmp_path: Path) -> None:
+    write_set(tmp_path)
+    words = ["run", str(write_config(tmp_path))]
+    code = f"import sys; sys.modules['torch'] = None; sys.argv[1:] = {words!r}; from trainer.cli import main; main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 11
+    assert done.stderr.splitlines() == [
+        "error: training needs torch, which is not installed",
+        "hint: pip install 'dsk[train]'",
+    ]
+
+
 ERRORS = {
     "unknown key": ("[train]\nstepz = 3\n", 3, "unknown key 'stepz'", "'steps'"),
     "unknown family": ('[model]\nfamily = "tinny"\n', 3, "model.family: there is no 'tinny'", "'tiny'"),

@@ -67,7 +67,7 @@ FAMILY = Family(
     native_resolution_px=64,
     targets={"attention": (ATTENTION,), "attention+mlp": (ATTENTION, MLP)},
     lora_prefixes={"unet": "lora_unet", "text_encoder": "lora_te"},
-    base_model_version="sd_v1",
-    architecture="stable-diffusion-v1/lora",
+    base_model_version="dsk_tiny_v1",
+    architecture="dsk-tiny-v1/lora",
     load=load,
 )
