@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -24,6 +22,7 @@ from datakit.repo.dataset import Dataset
 from datakit.repo.stagetree import ItemFiles, read_items, stage_tree
 from datakit.repo.transaction import Transaction, transaction
 from datakit.sources.model import SOURCES, Aside, Folder, Found, Listing
+from datakit.store.parallel import spread
 
 
 class ImportReport(msgspec.Struct, kw_only=True):
@@ -135,8 +134,7 @@ class _Import:
             except (UnreadableImage, OSError):
                 return row, ref, None
 
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            yield from pool.map(ingest, rows)
+        return spread(ingest, rows)
 
     def _key(self, path: str) -> str:
         folder, _, name = path.rpartition("/")

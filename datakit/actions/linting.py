@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 import msgspec
@@ -21,6 +19,7 @@ from datakit.model.progress import Progress, silent
 from datakit.repo.dataset import Dataset
 from datakit.repo.transaction import Transaction, transaction
 from datakit.repo.worktree import Scan, scan
+from datakit.store.parallel import spread
 
 _FACTS_VERSION: Final = 1
 """Raised when `probe` would say something else of the same bytes."""
@@ -120,10 +119,9 @@ def _all_facts(dataset: Dataset, found: Scan, paths: Iterable[str], progress: Pr
         return row[0], probe((dataset.root / row[1]).read_bytes())
 
     fresh: dict[str, ImageFacts] = {}
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for number, (name, facts) in enumerate(pool.map(look, missing.items()), 1):
-            fresh[name] = facts
-            progress("lint", number, len(missing))
+    for number, (name, facts) in enumerate(spread(look, list(missing.items())), 1):
+        fresh[name] = facts
+        progress("lint", number, len(missing))
     dataset.memo.put((name, msgspec.msgpack.encode(facts)) for name, facts in fresh.items())
     known.update(fresh)
     return {path: known[name] for path, name in names.items()}

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import msgspec
@@ -24,6 +22,7 @@ from datakit.repo.stagetree import read_items, read_lock, stage_tree
 from datakit.repo.subjects import read_subjects
 from datakit.repo.transaction import Transaction
 from datakit.store.objects import FILE_MODE, TREE_MODE, Entry, edit_tree
+from datakit.store.parallel import spread
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
@@ -200,8 +199,7 @@ def _compute(
         return ref.sha256, _Remembered(product.facts, made)
 
     found: dict[str, _Remembered] = {}
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for number, (sha, remembered) in enumerate(pool.map(work, refs), 1):
-            found[sha] = remembered
-            tell(number)
+    for number, (sha, remembered) in enumerate(spread(work, refs), 1):
+        found[sha] = remembered
+        tell(number)
     return found

@@ -9,7 +9,6 @@ import os
 import stat as stat_module
 import time
 from collections.abc import Container, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from datakit.store.durable import replace_file
 from datakit.store.index import Index, IndexLine, line_for, locked_index, read_index, unknown_line, write_index
 from datakit.store.lfs import MIN_AGE_NS, parse_pointer, pointer
 from datakit.store.objects import Change, diff, files, find
+from datakit.store.parallel import spread
 from datakit.store.streams import create, replace
 
 _STATE = "index.json"
@@ -306,9 +306,8 @@ def _write_files(dataset: Dataset, fresh: list[tuple[str, bytes]], lines: dict[s
             written.append((path, line_for(os.lstat(target), blob)))
         return written
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for written in pool.map(write, groups.items()):
-            lines.update(written)
+    for written in spread(write, list(groups.items())):
+        lines.update(written)
 
 
 def _write_text(dataset: Dataset, target: str, content: bytes) -> None:
