@@ -66,7 +66,7 @@ def export_format(project: Project, name: str, *, progress: Progress = silent) -
         images = Counted(len(plan.images), "image")
         subject = f"{EXPORT}: {name}, {images}"
         commit = txn.commit(subject, trailers={"Stage": EXPORT}) or ""
-    return Transition(stage=EXPORT, commit=commit, subject=subject, num_kept=len(items), warnings=plan.warnings)
+    return Transition(stage=EXPORT, commit=commit, subject=subject, num_kept=len(items), notes=plan.warnings)
 
 
 def export_staleness(dataset: Dataset, root: bytes | None, export: Export, settings: Any) -> str:

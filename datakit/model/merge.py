@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
+
+_BETWEEN = re.compile(r"[,\r\n]")
 
 
 def merge_tags(base: Sequence[str], ours: Sequence[str], theirs: Sequence[str]) -> list[str]:
@@ -25,17 +28,20 @@ def merge_tags(base: Sequence[str], ours: Sequence[str], theirs: Sequence[str]) 
 
 
 def merge_captions(base: str, ours: str, theirs: str, *, canonical: Callable[[str], str]) -> str:
-    """Merge three comma-separated captions as sets of tags, keeping each side's spelling of its own tags."""
-    spelling: dict[str, str] = {}
+    """Merge three captions as sets of tags, parted by commas or lines.
 
-    def names(text: str) -> list[str]:
-        found = []
-        for piece in text.split(","):
-            if word := piece.strip():
-                spelling.setdefault(canonical(word), word)
-                found.append(canonical(word))
-        return found
+    A tag is spelled as in `theirs`, unless ours spells it otherwise than `base` did.
+    """
+    sides = [_spelled(text, canonical) for text in (base, ours, theirs)]
+    before, mine, new = sides
+    spelling = {**mine, **{tag: word for tag, word in new.items() if mine.get(tag, word) in {before.get(tag), word}}}
+    return ", ".join(spelling[tag] for tag in merge_tags(*map(list, sides)))
 
-    mine = names(ours)
-    merged = merge_tags(names(base), mine, names(theirs))
-    return ", ".join(spelling[tag] for tag in merged)
+
+def _spelled(text: str, canonical: Callable[[str], str]) -> dict[str, str]:
+    """Canonical tag → the word that stands for it, in the text's order."""
+    words = (piece.strip() for piece in _BETWEEN.split(text))
+    found: dict[str, str] = {}
+    for word in filter(None, words):
+        found.setdefault(canonical(word), word)
+    return found

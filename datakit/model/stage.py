@@ -80,5 +80,5 @@ class Stage(msgspec.Struct, frozen=True, kw_only=True):
     """(image bytes, inspect_options(settings)) → product. Never raises on bad bytes: that is a fact."""
     inspect_options: Callable[[Any], Any] | None = None
     """The part of the settings that `inspect` depends on (JSON-able); None: it depends on none."""
-    summarise: Callable[[Sequence[Subject], Sequence[Outcome]], str] | None = None
-    """(subjects with their facts, every outcome) → the commit's subject after `name: `; None gives `22 items`."""
+    summarise: Callable[[Sequence[Subject], Sequence[Outcome]], str]
+    """(subjects with their facts, every outcome) → the commit's subject after `name: `."""

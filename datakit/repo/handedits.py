@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 
@@ -29,25 +30,27 @@ def take_in(dataset: Dataset, edit: Edit) -> bytes | None:
     return dataset.pointer_blob(dataset.lfs.ingest(path, split_path(edit.path)[1]))
 
 
-def heal_shared(dataset: Dataset, found: Scan) -> list[str]:
+def heal_shared(dataset: Dataset, found: Scan) -> dict[str, tuple[os.stat_result, bytes]]:
     """Undo what writing through one name of a shared inode did to the others.
 
     The edit stays with the last stage that the file belongs to (an export is a product, nobody's bench);
-    elsewhere the file is made anew from the store. Returns the paths that were.
+    elsewhere the file is made anew from the store. Returns those: path → (stat, blob id).
     """
     shared: dict[tuple[int, int], list[Edit]] = defaultdict(list)
     for edit in found.edits:
         stat = found.stats.get(edit.path)
         if stat is not None and edit.old and edit.new and stat.st_nlink > 1 and is_stored_as_pointer(edit.path):
             shared[stat.st_dev, stat.st_ino].append(edit)
-    healed: list[str] = []
+    healed: dict[str, tuple[os.stat_result, bytes]] = {}
     for group in shared.values():
         group.sort(key=_bench_order)
         for edit in group[:-1]:
-            ref = dataset.image_ref(edit.path, edit.old or b"")
+            blob = edit.old or b""
+            ref = dataset.image_ref(edit.path, blob)
             if ref is not None and dataset.lfs.has(ref):
-                dataset.linker.place(dataset.lfs.path(ref.sha256), f"{dataset.root}/{edit.path}", donor=None)
-                healed.append(edit.path)
+                content = dataset.lfs.path(ref.sha256)
+                placed = dataset.linker.place(content, f"{dataset.root}/{edit.path}", donor=None)
+                healed[edit.path] = placed.stat, blob
     return healed
 
 

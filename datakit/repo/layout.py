@@ -24,8 +24,9 @@ def is_managed(path: str) -> bool:
     """Whether dsk looks after this path (relative to the root, with slashes)."""
     if path in MANAGED_FILES:
         return True
-    top, slash, _ = path.partition("/")
-    return bool(slash) and top in MANAGED_FOLDERS and is_managed_name(path.rpartition("/")[2])
+    *folders, name = path.split("/")
+    hidden = any(folder.startswith(".") for folder in folders)
+    return bool(folders) and folders[0] in MANAGED_FOLDERS and not hidden and is_managed_name(name)
 
 
 def is_stored_as_pointer(path: str) -> bool:

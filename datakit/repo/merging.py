@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterator, Mapping
 
 import msgspec
 
@@ -10,7 +10,7 @@ from datakit.model.item import CAPTION_EXTENSION, is_image, split_path
 from datakit.model.lock import Conflict, Lock
 from datakit.model.merge import merge_captions
 from datakit.repo.dataset import Dataset
-from datakit.store.objects import Change, diff, edit_tree, files, find
+from datakit.store.objects import FILE_MODE, Change, Value, diff, edit_tree, entries, files, find
 from datakit.tags.names import to_canonical
 
 
@@ -19,6 +19,8 @@ class Merged(msgspec.Struct, frozen=True):
 
     tree: bytes | None
     conflicts: dict[str, Conflict]
+    gone: tuple[str, ...]
+    """Captions written by hand that went with their image, since the stage before no longer has it."""
 
 
 def merge_stage(
@@ -30,17 +32,24 @@ def merge_stage(
     """
     made = dict(files(dataset.objects, theirs))
     images = _images_by_key(made)
-    edits: dict[str, bytes | None] = {}
+    edits: dict[str, Value] = {
+        path: entry for path, entry in entries(dataset.objects, ours) if entry.mode != FILE_MODE
+    }
     conflicts: dict[str, Conflict] = {}
-    for change in sorted(diff(dataset.objects, base, ours), key=lambda change: _is_caption(change.path)):
+    gone: list[str] = []
+    changes = sorted(diff(dataset.objects, base, ours), key=lambda change: _is_caption(change.path))
+    for path in _removed_again(changes, images):
+        edits[path] = None
+    for change in changes:
         their = made.get(change.path)
         if their in {change.old, change.new}:
             value = change.new
         else:
-            value = _resolve(dataset, change, their)
-            if change.new is not None and value == change.new and not _is_caption(change.path):
+            value, clear = _resolve(dataset, change, their)
+            if not clear:
                 conflicts[change.path] = _conflict(change.new, their)
         if value is not None and their is None and _went_with_image(change, images):
+            gone.append(change.path)
             continue
         edits[change.path] = value
         if change.new is not None and is_image(change.path):
@@ -48,7 +57,16 @@ def merge_stage(
             if found is not None:
                 conflicts[change.path] = found
     tree = edit_tree(dataset.objects, theirs, edits.items())
-    return Merged(tree, {**_still_open(dataset, previous, tree), **conflicts})
+    return Merged(tree, {**_still_open(dataset, previous, tree), **conflicts}, tuple(gone))
+
+
+def _removed_again(changes: list[Change], images: dict[str, dict[str, bytes]]) -> Iterator[str]:
+    """Images of items that a person removed, however their files are called now."""
+    kept = {split_path(change.path)[0] for change in changes if change.new and is_image(change.path)}
+    for change in changes:
+        key = split_path(change.path)[0]
+        if change.new is None and is_image(change.path) and key not in kept:
+            yield from (path for path in images.get(key, {}) if path != change.path)
 
 
 def _images_by_key(made: Mapping[str, bytes]) -> dict[str, dict[str, bytes]]:
@@ -62,7 +80,7 @@ def _images_by_key(made: Mapping[str, bytes]) -> dict[str, dict[str, bytes]]:
 
 def _take_place(
     dataset: Dataset, change: Change, images: dict[str, dict[str, bytes]],
-    sides: tuple[bytes | None, bytes | None], edits: dict[str, bytes | None],
+    sides: tuple[bytes | None, bytes | None], edits: dict[str, Value],
 ) -> Conflict | None:
     """Let our image stand for the item: theirs under another extension goes, and our caption stays with it.
 
@@ -92,14 +110,18 @@ def _is_caption(path: str) -> bool:
     return split_path(path)[1] == CAPTION_EXTENSION
 
 
-def _resolve(dataset: Dataset, change: Change, their: bytes | None) -> bytes | None:
-    """Both sides changed the file, differently."""
-    if change.new is None or their is None or not _is_caption(change.path):
-        return change.new
-    read = dataset.objects.read
-    base = read(change.old).decode("utf-8", "replace") if change.old else ""
-    ours, theirs = read(change.new).decode("utf-8", "replace"), read(their).decode("utf-8", "replace")
-    return dataset.objects.blob(merge_captions(base, ours, theirs, canonical=to_canonical).encode())
+def _resolve(dataset: Dataset, change: Change, their: bytes | None) -> tuple[bytes | None, bool]:
+    """Both sides changed the file, differently: (what stands, whether that is clear)."""
+    if change.new is None:
+        return None, True
+    if their is None or not _is_caption(change.path):
+        return change.new, _is_caption(change.path)
+    sides = [dataset.objects.read(blob) if blob else b"" for blob in (change.old, change.new, their)]
+    try:
+        base, ours, theirs = (side.decode("utf-8-sig") for side in sides)
+    except UnicodeDecodeError:
+        return change.new, False
+    return dataset.objects.blob(merge_captions(base, ours, theirs, canonical=to_canonical).encode()), True
 
 
 def _went_with_image(change: Change, kept: Container[str]) -> bool:

@@ -15,6 +15,7 @@ from datakit import __version__
 from datakit.repo.dataset import Dataset
 
 _TRAILER = "Dsk-"
+UNDO = "undo"
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _CRUD = re.compile(r"[\x00-\x1f<>]")
 
@@ -80,7 +81,7 @@ def read_operation(dataset: Dataset, commit: bytes) -> Operation:
     subject, _, body = found.message.partition("\n")
     trailers = dict(
         line[len(_TRAILER) :].split(": ", 1)
-        for line in body.splitlines()
+        for line in body.split("\n")
         if line.startswith(_TRAILER) and ": " in line
     )
     try:
@@ -120,8 +121,8 @@ def machine_tip(dataset: Dataset) -> bytes | None:
 
 def effective(dataset: Dataset, commit: bytes) -> bytes:
     """The operation whose tree a commit shows: itself, or what an undo went back to."""
-    while _COMMIT.fullmatch(undone := read_operation(dataset, commit).undoes):
-        before = first_parent(dataset, bytes.fromhex(undone))
+    while (shown := read_operation(dataset, commit)).op == UNDO and _COMMIT.fullmatch(shown.undoes):
+        before = first_parent(dataset, bytes.fromhex(shown.undoes))
         if before is None:
             break
         commit = before

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -49,8 +49,8 @@ class Transition(msgspec.Struct, frozen=True, kw_only=True):
     num_kept: int
     dropped: dict[str, Dropped] = {}
     conflicts: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
-    """What an export's format cannot express."""
+    notes: tuple[str, ...] = ()
+    """What a person should know: metadata that is no record, captions that went, what a format cannot express."""
 
 
 def staleness(dataset: Dataset, root: bytes | None, step: Step) -> str:
@@ -80,11 +80,12 @@ def run_step(txn: Transaction, step: Step, progress: Progress) -> Transition:
     root = txn.base_tree
     source = stage_tree(dataset, root, step.source)
     if source is None:
-        raise StateError(f"{name}: nothing to do, {step.source} is empty", hint="dsk import PATH brings images in")
+        hint = f"{step.source}/{LOCK_NAME} says why; see [{step.source}] in dsk.toml"
+        raise StateError(f"{name}: nothing to do, {step.source} is empty", hint=hint)
     raw = stage_tree(dataset, root, RAW)
     items = read_items(dataset, source)
     raw_items = items if step.source == RAW else read_items(dataset, raw)
-    subjects, shared = read_subjects(dataset, items, raw_items, is_raw=step.source == RAW)
+    subjects, shared, problems = read_subjects(dataset, items, raw_items, is_raw=step.source == RAW)
     subjects = _inspect(txn, step, subjects, progress)
     outcomes = [*step.stage.decide(subjects, step.settings), *shared]
     auto = _tree_of(txn, outcomes)
@@ -96,22 +97,19 @@ def run_step(txn: Transaction, step: Step, progress: Progress) -> Transition:
         inputs={step.source: source.hex(), RAW: raw.hex() if raw else ""},
         auto=auto.hex() if auto else "", dropped=_dropped(outcomes), conflicts=merged.conflicts,
     )
-    subject = f"{name}: {_summary(step.stage, subjects, outcomes)}"
+    subject = f"{name}: {step.stage.summarise(subjects, outcomes)}"
     tree = _with_stage(dataset, root, name, merged.tree, new_lock)
     machine = _machine_commit(txn, name, auto, subject)
     commit = txn.commit(subject, trailers={"Stage": name}, machine=machine, tree=tree)
     kept = sum(isinstance(outcome, Keep) for outcome in outcomes)
     return Transition(
         stage=name, commit=commit or "", subject=subject, num_kept=kept,
-        dropped=new_lock.dropped, conflicts=tuple(merged.conflicts),
+        dropped=new_lock.dropped, conflicts=tuple(merged.conflicts), notes=(*problems, *_gone(name, merged.gone)),
     )
 
 
-def _summary(stage: Stage, subjects: Sequence[Subject], outcomes: Sequence[Outcome]) -> str:
-    if stage.summarise is not None:
-        return stage.summarise(subjects, outcomes)
-    kept = sum(isinstance(outcome, Keep) for outcome in outcomes)
-    return f"{kept} item{'s' if kept != 1 else ''}"
+def _gone(name: str, paths: Sequence[str]) -> Iterator[str]:
+    return (f"{name}/{path}, written by hand, went with its image; the history has it" for path in paths)
 
 
 def _dropped(outcomes: Iterable[Outcome]) -> dict[str, Dropped]:

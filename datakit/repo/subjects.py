@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from datakit.errors import InputError
 from datakit.model.item import ImageRef
 from datakit.model.record import Record, decode_record
 from datakit.model.stage import Drop, Subject
@@ -15,13 +16,14 @@ _NONE = ItemFiles()
 
 def read_subjects(
     dataset: Dataset, items: Mapping[str, ItemFiles], raw: Mapping[str, ItemFiles], *, is_raw: bool
-) -> tuple[list[Subject], list[Drop]]:
-    """The subjects, sorted by key, and a drop for each image that shares its stem with another.
+) -> tuple[list[Subject], list[Drop], list[str]]:
+    """The subjects, sorted by key; a drop for each image that shares its stem with another; what could not be used.
 
     A caption that raw holds came along with the scrape: it is no stage's caption yet.
     """
     subjects: list[Subject] = []
     drops: list[Drop] = []
+    problems: list[str] = []
     for key, item in items.items():
         refs = _images(dataset, item)
         if not refs:
@@ -31,7 +33,7 @@ def read_subjects(
         subjects.append(
             Subject(
                 key=key, image=ref, caption=None if is_raw else _text(dataset, item.caption),
-                record=_record(dataset, key, origin), scraped_caption=_text(dataset, origin.caption),
+                record=_record(dataset, key, origin, problems), scraped_caption=_text(dataset, origin.caption),
             )
         )
         drops += [
@@ -41,7 +43,7 @@ def read_subjects(
             )
             for extra, _ in refs[1:]
         ]
-    return subjects, drops
+    return subjects, drops, problems
 
 
 def _images(dataset: Dataset, item: ItemFiles) -> list[tuple[str, ImageRef]]:
@@ -54,7 +56,12 @@ def _text(dataset: Dataset, blob: bytes | None) -> str | None:
     return None if blob is None else dataset.objects.read(blob).decode("utf-8-sig", "replace")
 
 
-def _record(dataset: Dataset, key: str, item: ItemFiles) -> Record | None:
+def _record(dataset: Dataset, key: str, item: ItemFiles, problems: list[str]) -> Record | None:
+    """The record; None for metadata of somebody else's making, which stops nobody."""
     if item.record is None:
         return None
-    return decode_record(dataset.objects.read(item.record), path=f"raw/{key}.json")
+    try:
+        return decode_record(dataset.objects.read(item.record), path=f"raw/{key}.json")
+    except InputError as error:
+        problems.append(f"{error.message}; it is not used")
+        return None

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -40,7 +41,6 @@ class Transaction:
         self.args = args
         self.base = dataset.head
         self.base_tree = dataset.tree_of(self.base)
-        self.kept_paths: list[str] = []
         self._edits: dict[str, bytes | None] = {}
 
     def put(self, path: str, data: bytes) -> None:
@@ -79,7 +79,7 @@ class Transaction:
             refuse_obstacles(dataset, found, new_tree)
             dataset.objects.flush()
             sync_filesystem(dataset.objects_folder)
-            self.kept_paths += self._apply(commit, found, new_tree, subject)
+            self._apply(commit, found, new_tree, subject)
         self.base, self.base_tree, self._edits = commit, new_tree, {}
         return commit.hex()
 
@@ -89,18 +89,18 @@ class Transaction:
         rows = [(path, objects.blob((root / path).read_bytes())) for path in self._edits if (root / path).is_file()]
         return edit_tree(objects, None, rows)
 
-    def _apply(self, commit: bytes, found: bytes | None, new_tree: bytes, subject: str) -> list[str]:
+    def _apply(self, commit: bytes, found: bytes | None, new_tree: bytes, subject: str) -> None:
         """Move the branch and let the work tree follow, or leave both as they were."""
         dataset = self.dataset
         with locked_index(dataset.index_path) as index_file:
-            _write_journal(dataset, self.base, commit)
+            _write_journal(dataset, self.base, commit, found)
             try:
                 _move_branch(dataset, self.base, commit, subject)
             except DskError:
                 _journal_path(dataset).unlink()
                 raise
             try:
-                kept = checkout(dataset, found, new_tree, index_file)
+                checkout(dataset, found, new_tree, index_file)
             except (OSError, DskError):
                 with contextlib.suppress(OSError, DskError):  # or else the next command goes on from the journal
                     _move_branch(dataset, commit, self.base, f"taken back: {subject}")
@@ -108,7 +108,6 @@ class Transaction:
                     _journal_path(dataset).unlink()
                 raise
             _journal_path(dataset).unlink()
-        return kept
 
 
 def _args(args: Mapping[str, Any]) -> str:
@@ -126,12 +125,12 @@ def transaction(dataset: Dataset, op: str, args: Mapping[str, Any] | None = None
     """
     with exclusive(dataset.private / "lock"), _disk_errors(dataset):
         _tidy(dataset)
+        dataset.branch_ref  # noqa: B018  a detached HEAD is refused before any work
         dataset.prepare()
         if dataset.head is not None:
             save_hand_edits(dataset)
         running = Transaction(dataset, op, args or {})
         try:
-            dataset.branch_ref  # noqa: B018  a detached HEAD is refused before any work
             yield running
         finally:
             dataset.objects.discard()
@@ -141,7 +140,7 @@ def save_hand_edits(dataset: Dataset) -> str | None:
     """Commit what people changed in the work tree since the last operation; returns the commit's id, if any."""
     found = scan(dataset)
     saved: str | None = None
-    healed: list[str] = []
+    healed: dict[str, tuple[os.stat_result, bytes]] = {}
     if found.edits:
         healed = heal_shared(dataset, found)
         saving = Transaction(dataset, "edit", {})
@@ -149,7 +148,7 @@ def save_hand_edits(dataset: Dataset) -> str | None:
         for edit in edits:
             saving.put_blob(edit.path, take_in(dataset, edit))
         saved = saving.commit(describe(edits))
-    refresh(dataset, [*found.same, *healed])
+    refresh(dataset, {path: (found.stats[path], blob) for path, blob in found.same.items()} | healed)
     return saved
 
 
@@ -173,10 +172,11 @@ def _finish(dataset: Dataset) -> None:
         raise RepositoryError(f"{journal}: damaged", hint="delete it, then look at git status") from error
     head = dataset.head.hex() if dataset.head else ""
     old, new = step["old"], step["new"]
+    found, made = bytes.fromhex(step["found"]) or None, dataset.tree_of(bytes.fromhex(new))
     if head in {old, new}:
-        origin = bytes.fromhex(old if head == new else new)
+        origin, goal = (found, made) if head == new else (made, found)
         with locked_index(dataset.index_path) as index_file:
-            checkout(dataset, dataset.tree_of(origin or None), dataset.head_tree, index_file)
+            checkout(dataset, origin, goal, index_file)
     journal.unlink()
 
 
@@ -191,8 +191,9 @@ def recover(dataset: Dataset) -> None:
             _tidy(dataset)
 
 
-def _write_journal(dataset: Dataset, old: bytes | None, new: bytes) -> None:
-    step = {"old": old.hex() if old else "", "new": new.hex()}
+def _write_journal(dataset: Dataset, old: bytes | None, new: bytes, found: bytes | None) -> None:
+    """`found` is the tree of what stood there before: the old commit's, or a person's files before the first."""
+    step = {"old": old.hex() if old else "", "new": new.hex(), "found": found.hex() if found else ""}
     replace_file(_journal_path(dataset), msgspec.json.encode(step))
 
 

@@ -10,7 +10,7 @@ import stat as stat_module
 import time
 from collections.abc import Container, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -20,7 +20,7 @@ from datakit.repo.layout import MANAGED_FILES, MANAGED_FOLDERS, is_managed, is_m
 from datakit.store.durable import replace_file
 from datakit.store.index import Index, IndexLine, line_for, locked_index, read_index, unknown_line, write_index
 from datakit.store.lfs import MIN_AGE_NS, parse_pointer, pointer
-from datakit.store.objects import Change, diff, files, find
+from datakit.store.objects import Change, diff, files
 from datakit.store.parallel import spread
 from datakit.store.streams import create, replace
 
@@ -47,8 +47,10 @@ class Scan(msgspec.Struct, frozen=True):
     """Of every managed file that is there."""
     unmanaged: list[str]
     """Files in stage folders that dsk leaves alone."""
-    same: list[str]
-    """Files with HEAD's content whose line in the index does not say so."""
+    same: dict[str, bytes]
+    """Files with HEAD's content whose line in the index does not say so, with the id of that content."""
+    blobs: dict[str, bytes]
+    """Path → id of the blob that holds, or would hold, what stands there."""
 
 
 def scan(dataset: Dataset) -> Scan:
@@ -61,19 +63,21 @@ def scan(dataset: Dataset) -> Scan:
     head = _head_files(dataset, index)
     stats, unmanaged = list_files(dataset.root)
     edits: list[Edit] = []
-    same: list[str] = []
+    same: dict[str, bytes] = {}
+    blobs: dict[str, bytes] = {}
     for path, stat in stats.items():
         old = head.get(path)
         line = index.is_current(path, stat)
         if line is not None and line.oid == old:
+            blobs[path] = line.oid
             continue
-        new = hash_file(dataset.root, path)
+        blobs[path] = new = hash_file(dataset.root, path)
         if new != old:
             edits.append(Edit(path, old, new))
         else:
-            same.append(path)
+            same[path] = new
     edits += [Edit(path, old, None) for path, old in head.items() if path not in stats and is_managed(path)]
-    return Scan(index, sorted(edits, key=lambda edit: edit.path), stats, unmanaged, same)
+    return Scan(index, sorted(edits, key=lambda edit: edit.path), stats, unmanaged, same, blobs)
 
 
 def _head_files(dataset: Dataset, index: Index) -> Mapping[str, bytes]:
@@ -171,37 +175,38 @@ def blob_id(data: bytes) -> bytes:
     return hashlib.sha1(b"blob %d\0" % len(data) + data).digest()
 
 
-def checkout(dataset: Dataset, old: bytes | None, new: bytes | None, index_file: Path) -> list[str]:
+def checkout(dataset: Dataset, old: bytes | None, new: bytes | None, index_file: Path) -> None:
     """Bring the work tree and the index from tree `old` to tree `new`; `index_file` is of `locked_index`.
 
-    A file that is neither as in `old` nor as in `new` was changed meanwhile: it stays, and its path is returned,
-    to be taken as a hand edit by the next operation. Running it again after an interruption finishes the work.
+    A file that is neither as in `old` nor as in `new` was changed meanwhile: it stays, and the next operation takes
+    it as a hand edit. Running it again after an interruption finishes the work.
     """
     index = read_index(dataset.index_path)
     lines = index.lines
     (dataset.private / "tmp").mkdir(parents=True, exist_ok=True)
-    kept: list[str] = []
-    fresh: list[tuple[str, bytes]] = []
+    fresh: list[_Fresh] = []
+    kept: list[Change] = []
     for change in sorted(diff(dataset.objects, old, new), key=lambda change: (change.new is not None, change.path)):
-        found = _content(dataset, index, change)
+        seen, found = _content(dataset, index, change)
         if found not in {None, change.old, change.new}:
-            kept.append(change.path)
-            lines.pop(change.path, None)
-            if change.new is not None:
-                lines[change.path] = unknown_line(change.new)
+            kept.append(change)
         elif change.new is None:
             _remove(dataset.root, change.path)
             lines.pop(change.path, None)
-        elif found != change.new:
-            fresh.append((change.path, change.new))
-        elif is_stored_as_pointer(change.path) and not _is_current(dataset, index, change.path):
-            fresh.append((change.path, change.new))  # right, but neither shared nor of a time that git can trust
+        elif seen is None or found != change.new:
+            fresh.append(_Fresh(change.path, change.new, seen))
+        elif is_stored_as_pointer(change.path) and index.is_current(change.path, seen) is None:
+            # The right content, but neither shared nor of a time that git can trust.
+            fresh.append(_Fresh(change.path, change.new, seen))
         else:
-            lines[change.path] = line_for((dataset.root / change.path).lstat(), change.new)
-    _write_files(dataset, fresh, lines)
+            lines[change.path] = line_for(seen, change.new)
+    kept += _write_files(dataset, fresh, lines)
+    for change in kept:
+        lines.pop(change.path, None)
+        if change.new is not None:
+            lines[change.path] = unknown_line(change.new)
     write_index(dataset.index_path, lines, index_file)
     _write_state(dataset, new if not kept else None)
-    return kept
 
 
 def refuse_obstacles(dataset: Dataset, old: bytes | None, new: bytes) -> None:
@@ -228,22 +233,39 @@ def refuse_obstacles(dataset: Dataset, old: bytes | None, new: bytes) -> None:
             raise WriteError(f"{folder}: a {what} stands where a folder must be", hint="move it out of the dataset")
 
 
-def refresh(dataset: Dataset, paths: list[str]) -> None:
-    """Bring the index lines of files that hold HEAD's content up to date; an image gets a time that git can trust."""
-    tree = dataset.head_tree
-    if not paths or tree is None:
+def refresh(dataset: Dataset, known: Mapping[str, tuple[os.stat_result, bytes]]) -> None:
+    """Bring index lines up to date: path → (stat from before its content was read, blob id of that content).
+
+    A file that has another stat by now gets no line, so that the next scan reads it. An image gets a time that git can
+    trust.
+    """
+    if not known:
         return
     with locked_index(dataset.index_path) as index_file:
         lines = read_index(dataset.index_path).lines
         newest_ns = time.time_ns() - MIN_AGE_NS
-        for path in filter(is_stored_as_pointer, paths):
-            if (dataset.root / path).lstat().st_mtime_ns > newest_ns:
-                os.utime(dataset.root / path, ns=(newest_ns, newest_ns))
-        for path in paths:
-            entry = find(dataset.objects, tree, path)
-            if entry is not None:
-                lines[path] = line_for((dataset.root / path).lstat(), entry.oid)
+        unchanged = {path for path, (seen, _) in known.items() if _has_stat(f"{dataset.root}/{path}", seen)}
+        young = [path for path in unchanged if is_stored_as_pointer(path) and known[path][0].st_mtime_ns > newest_ns]
+        for path in young:
+            os.utime(dataset.root / path, ns=(newest_ns, newest_ns))
+        for path in unchanged:
+            stat = (dataset.root / path).lstat()
+            if stat.st_size == known[path][0].st_size:
+                lines[path] = line_for(stat if path in young else known[path][0], known[path][1])
         write_index(dataset.index_path, lines, index_file)
+    if len(unchanged) == len(known):
+        _write_state(dataset, dataset.head_tree)
+
+
+def _has_stat(target: str, seen: os.stat_result | None) -> bool:
+    """Whether what stands at `target` is what was seen there; None: nothing."""
+    try:
+        now = os.lstat(target)
+    except (FileNotFoundError, NotADirectoryError):
+        return seen is None
+    return seen is not None and (now.st_mtime_ns, now.st_size, now.st_ino) == (
+        seen.st_mtime_ns, seen.st_size, seen.st_ino
+    )
 
 
 def _write_state(dataset: Dataset, tree: bytes | None) -> None:
@@ -253,20 +275,16 @@ def _write_state(dataset: Dataset, tree: bytes | None) -> None:
         replace_file(dataset.private / _STATE, msgspec.json.encode(_state(dataset, tree)))
 
 
-def _content(dataset: Dataset, index: Index, change: Change) -> bytes | None:
-    """Blob id of what stands at a changed path now; None when nothing does; b'' for what is no regular file."""
+def _content(dataset: Dataset, index: Index, change: Change) -> tuple[os.stat_result | None, bytes | None]:
+    """Stat, then blob id, of what stands at a changed path: None where nothing does, b'' for no regular file."""
     try:
         stat = (dataset.root / change.path).lstat()
     except (FileNotFoundError, NotADirectoryError):
-        return None
+        return None, None
     line = index.is_current(change.path, stat)
     if line is not None:
-        return line.oid
-    return hash_file(dataset.root, change.path) if stat_module.S_ISREG(stat.st_mode) else b""
-
-
-def _is_current(dataset: Dataset, index: Index, path: str) -> bool:
-    return index.is_current(path, (dataset.root / path).lstat()) is not None
+        return stat, line.oid
+    return stat, hash_file(dataset.root, change.path) if stat_module.S_ISREG(stat.st_mode) else b""
 
 
 def _remove(root: Path, path: str) -> None:
@@ -282,39 +300,57 @@ def _remove(root: Path, path: str) -> None:
             return
 
 
-def _write_files(dataset: Dataset, fresh: list[tuple[str, bytes]], lines: dict[str, IndexLine]) -> None:
-    """Write (path, blob) rows on all cores: an image once for each content, its other places shared with it."""
-    groups: dict[bytes, list[str]] = {}
-    for path, blob in fresh:
-        groups.setdefault(blob, []).append(path)
-    donors = _donors(dataset, groups, lines)
+class _Fresh(NamedTuple):
+    """A file to write: its blob, and what was seen at its path."""
 
-    def write(row: tuple[bytes, list[str]]) -> list[tuple[str, IndexLine]]:
-        blob, paths = row
-        content: bytes | None = None
-        donor = donors.get(blob)
-        written = []
-        for path in paths:
-            target = f"{dataset.root}/{path}"
-            ref = dataset.image_ref(path, blob)
+    path: str
+    blob: bytes
+    seen: os.stat_result | None
+
+
+def _write_files(dataset: Dataset, fresh: list[_Fresh], lines: dict[str, IndexLine]) -> list[Change]:
+    """Write files on all cores: an image once for each content, its other places shared with it.
+
+    Returns those that were not written, since somebody changed what was seen there.
+    """
+    groups: dict[bytes, list[_Fresh]] = {}
+    for row in fresh:
+        groups.setdefault(row.blob, []).append(row)
+    donors = _donors(dataset, groups, lines)
+    kept: list[Change] = []
+
+    def write(rows: list[_Fresh]) -> list[tuple[_Fresh, os.stat_result | None]]:
+        donor = donors.get(rows[0].blob)
+        written: list[tuple[_Fresh, os.stat_result | None]] = []
+        for row in rows:
+            target = f"{dataset.root}/{row.path}"
+            if not _has_stat(target, row.seen):
+                written.append((row, None))
+                continue
+            ref = dataset.image_ref(row.path, row.blob)
             if ref is not None and dataset.lfs.has(ref):
-                dataset.linker.place(dataset.lfs.path(ref.sha256), target, donor=donor)
+                written.append((row, dataset.linker.place(dataset.lfs.path(ref.sha256), target, donor=donor).stat))
                 donor = target
             else:  # a text; or a clone without images, which keeps the pointer's text
-                content = content or dataset.objects.read(blob)
-                _write_text(dataset, target, content)
-            written.append((path, line_for(os.lstat(target), blob)))
+                written.append((row, _write_text(dataset, target, dataset.objects.read(row.blob))))
         return written
 
-    for written in spread(write, list(groups.items())):
-        lines.update(written)
+    for written in spread(write, list(groups.values())):
+        for row, stat in written:
+            if stat is None:
+                kept.append(Change(row.path, None, row.blob))
+            else:
+                lines[row.path] = line_for(stat, row.blob)
+    return kept
 
 
-def _write_text(dataset: Dataset, target: str, content: bytes) -> None:
+def _write_text(dataset: Dataset, target: str, content: bytes) -> os.stat_result:
     temporary = f"{dataset.private}/tmp/{os.getpid()}-{next(_SERIAL)}-text"
     with create(temporary) as file:
         file.write(content)
+        stat = os.fstat(file.fileno())
     replace(temporary, target)
+    return stat
 
 
 def _donors(dataset: Dataset, wanted: Container[bytes], lines: dict[str, IndexLine]) -> dict[bytes, str]:

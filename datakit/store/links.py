@@ -7,8 +7,9 @@ import errno
 import itertools
 import os
 import sys
+import threading
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO, Literal, NamedTuple
 
 from datakit.store.streams import copy_stream, create, replace
 
@@ -36,6 +37,13 @@ def clone_file(source: Path, target: BinaryIO) -> bool:
     return True
 
 
+class Placed(NamedTuple):
+    """How a file came to its place, and its stat before anybody could write to it."""
+
+    strategy: Strategy
+    stat: os.stat_result
+
+
 class Linker:
     """Materialises store objects as work-tree files; learns by trying what the file system can do.
 
@@ -44,37 +52,47 @@ class Linker:
 
     def __init__(self, scratch: Path) -> None:
         self._scratch = str(scratch)
-        self._can_reflink = True
+        self._reflinks: bool | None = None
+        self._probing = threading.Lock()
         self._can_hardlink = True
         self._serial = itertools.count()
 
-    def place(self, content: Path, target: str, *, donor: str | None) -> Strategy:
+    def place(self, content: Path, target: str, *, donor: str | None) -> Placed:
         """Make `target` a file with the content of the store's file `content`, replacing what is there.
 
         `donor` is a work-tree file known to hold the same content, the only kind of file that is ever linked.
         """
         temporary = f"{self._scratch}/{os.getpid()}-{next(self._serial)}"
         strategy: Strategy = "hardlink"
-        if self._can_reflink or donor is None or not self._hardlink(donor, temporary):
+        if self._can_reflink(content, temporary) or donor is None or not self._hardlink(donor, temporary):
             strategy = self._copy(content, temporary)
+        stat = os.lstat(temporary)
         replace(temporary, target)
         if strategy == "hardlink":  # rename(2) does nothing when both names are one inode already
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(temporary)  # noqa: PTH108
-        return strategy
+        return Placed(strategy, stat)
 
     def _copy(self, content: Path, temporary: str) -> Strategy:
         strategy: Strategy = "reflink"
         with open(content, "rb", buffering=0) as source, create(temporary) as file:  # noqa: PTH123
             stat = os.fstat(source.fileno())
-            if not (self._can_reflink and clone_file(content, file)):
-                self._can_reflink = False
+            if not (self._reflinks and clone_file(content, file)):
                 strategy = "copy"
                 copy_stream(source, file)
                 if self._can_hardlink:
                     os.fchmod(file.fileno(), 0o444)
             os.utime(file.fileno(), ns=(stat.st_mtime_ns, stat.st_mtime_ns))
         return strategy
+
+    def _can_reflink(self, content: Path, temporary: str) -> bool:
+        """Whether this file system has reflinks; tried once, before any thread decides by it."""
+        with self._probing:
+            if self._reflinks is None:
+                with create(f"{temporary}-probe") as file:
+                    self._reflinks = clone_file(content, file)
+                os.unlink(f"{temporary}-probe")  # noqa: PTH108
+            return self._reflinks
 
     def _hardlink(self, donor: str, temporary: str) -> bool:
         if not self._can_hardlink:

@@ -100,7 +100,7 @@ class Objects:
     def discard(self) -> None:
         """Forget what is kept and not yet written."""
         self._known.difference_update(self._pending)
-        self._pending, self._pending_bytes = {}, 0
+        self._pending, self._pending_bytes, self._written = {}, 0, 0
 
     def tree(self, oid: bytes) -> dict[str, Entry]:
         """The lines of one tree object: name → entry."""
@@ -132,6 +132,9 @@ _KINDS = {
 }
 
 
+Value = bytes | Entry | None
+
+
 class Change(NamedTuple):
     """One path that differs between two trees; None where the path does not exist."""
 
@@ -150,15 +153,20 @@ def find(objects: Objects, root: bytes, path: str) -> Entry | None:
     return entry
 
 
-def files(objects: Objects, tree: bytes | None, prefix: str = "") -> Iterator[tuple[str, bytes]]:
-    """Every regular file below a tree as (path, blob id), depth first."""
+def entries(objects: Objects, tree: bytes | None, prefix: str = "") -> Iterator[tuple[str, Entry]]:
+    """Everything below a tree that is no folder as (path, entry), depth first."""
     if tree is None:
         return
     for name, entry in objects.tree(tree).items():
         if entry.mode == TREE_MODE:
-            yield from files(objects, entry.oid, f"{prefix}{name}/")
-        elif entry.mode == FILE_MODE:
-            yield f"{prefix}{name}", entry.oid
+            yield from entries(objects, entry.oid, f"{prefix}{name}/")
+        else:
+            yield f"{prefix}{name}", entry
+
+
+def files(objects: Objects, tree: bytes | None) -> Iterator[tuple[str, bytes]]:
+    """Every regular file below a tree as (path, blob id), depth first."""
+    return ((path, entry.oid) for path, entry in entries(objects, tree) if entry.mode == FILE_MODE)
 
 
 def diff(objects: Objects, old: bytes | None, new: bytes | None, prefix: str = "") -> Iterator[Change]:
@@ -181,23 +189,23 @@ def diff(objects: Objects, old: bytes | None, new: bytes | None, prefix: str = "
             yield Change(path, left_file, right_file)
 
 
-def edit_tree(objects: Objects, root: bytes | None, edits: Iterable[tuple[str, bytes | None]]) -> bytes | None:
-    """The tree `root` with files set (blob id) or removed (None); None when nothing is left.
+def edit_tree(objects: Objects, root: bytes | None, edits: Iterable[tuple[str, Value]]) -> bytes | None:
+    """The tree `root` with files set (blob id), entries of other modes set, or files removed (None); None when empty.
 
     Costs the size of the folders that are touched, not of the tree.
     """
-    here: dict[str, bytes | None] = {}
-    below: dict[str, list[tuple[str, bytes | None]]] = {}
-    for path, blob in edits:
+    here: dict[str, Value] = {}
+    below: dict[str, list[tuple[str, Value]]] = {}
+    for path, value in edits:
         name, slash, rest = path.partition("/")
         if slash:
-            below.setdefault(name, []).append((rest, blob))
+            below.setdefault(name, []).append((rest, value))
         else:
-            here[name] = blob
+            here[name] = value
     lines = objects.tree(root) if root else {}
-    for name, blob in here.items():
-        if blob is not None:
-            lines[name] = Entry(FILE_MODE, blob)
+    for name, value in here.items():
+        if value is not None:
+            lines[name] = value if isinstance(value, Entry) else Entry(FILE_MODE, value)
         elif lines.get(name, Entry(b"", b"")).mode == FILE_MODE:
             del lines[name]
     for name, inner in below.items():

@@ -196,7 +196,7 @@ EDITED = {
     "bmp": (image_file(RGB, "BMP"), None),
     "upright exif": (image_file(RGB, "JPEG", exif=turned(1)), None),
     "broken profile": (image_file(RGB, icc_profile=b"broken"), None),
-    "transparent": (image_file(CLEAR), ["flattened", "converted"]),
+    "transparent": (image_file(CLEAR), ["flattened"]),
     "opaque alpha": (image_file(RGB.convert("RGBA")), ["converted"]),
     "key colour": (image_file(RGB, transparency=(10, 20, 30)), ["flattened", "converted"]),
     "turned": (image_file(RGB, "JPEG", exif=turned(6)), ["rotated"]),
@@ -210,7 +210,7 @@ EDITED = {
         image_file(RGB, save_all=True, append_images=[Image.new("RGB", (32, 16))], duration=9),
         ["first frame"],
     ),
-    "turned and transparent": (image_file(CLEAR, exif=turned(8)), ["flattened", "rotated", "converted"]),
+    "turned and transparent": (image_file(CLEAR, exif=turned(8)), ["flattened", "rotated"]),
 }  # fmt: skip
 
 

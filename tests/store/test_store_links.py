@@ -28,7 +28,7 @@ def linker(tmp_path: Path) -> Linker:
 
 
 def place(linker: Linker, content: Path, target: Path, donor: Path | None = None) -> str:
-    return linker.place(content, str(target), donor=str(donor) if donor else None)
+    return linker.place(content, str(target), donor=str(donor) if donor else None).strategy
 
 
 def scratch(linker: Linker) -> list[str]:
@@ -92,7 +92,7 @@ def test_where_links_are_refused_there_are_copies(content: Path, tmp_path: Path)
         donor.unlink()
     assert inodes(first, second, content) == 3
     assert first.read_bytes() == second.read_bytes() == b"image"
-    if linker._can_hardlink is False and not linker._can_reflink:
+    if linker._can_hardlink is False and not linker._reflinks:
         assert second.stat().st_mode & 0o200, "a private copy may be written to"
     assert scratch(linker) == []
 

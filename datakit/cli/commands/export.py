@@ -29,7 +29,7 @@ def command(formats: tuple[str, ...], show: bool, as_json: bool) -> None:
             done.append({"format": name, "written": written})
             if not as_json:
                 say(written.subject if written else f"export: {name} is up to date")
-                for warning in written.warnings if written else ():
-                    note(f"warning: {warning}")
+                for warning in written.notes if written else ():
+                    note(f"note: {warning}")
     if as_json:
         say_json(done)
