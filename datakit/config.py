@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_origin
 
 import msgspec
 
@@ -68,8 +68,14 @@ def _check_struct(table: Mapping[str, Any], kind: type[msgspec.Struct], *, where
     check_keys(table, list(fields), where=where)
     for name, value in table.items():
         inner = fields[name]
-        if isinstance(value, dict) and isinstance(inner, type) and issubclass(inner, msgspec.Struct):
-            _check_struct(value, inner, where=f"{where}.{name}")
+        if not isinstance(value, dict):
+            continue
+        if isinstance(inner, type) and issubclass(inner, msgspec.Struct):
+            _check_struct(value, inner, where=f"{where} {name}")
+        elif get_origin(inner) is dict and issubclass(get_args(inner)[1], msgspec.Struct):
+            for key, table in value.items():
+                if isinstance(table, dict):
+                    _check_struct(table, get_args(inner)[1], where=f"{where} {name}.{key}")
 
 
 def digest(value: object) -> str:

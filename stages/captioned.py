@@ -36,9 +36,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 def decide(subjects: Sequence[Subject], settings: Settings) -> list[Outcome]:
     """Write each item's caption."""
-    return [
-        Keep(key=subject.key, image=subject.image, caption=_caption(subject, settings)) for subject in subjects
-    ]
+    return [Keep(key=subject.key, image=subject.image, caption=_caption(subject, settings)) for subject in subjects]
 
 
 def summarise(subjects: Sequence[Subject], outcomes: Sequence[Outcome]) -> str:

@@ -22,9 +22,12 @@ Run = Callable[..., str]
 Scrape = Callable[..., Path]
 
 IDENTITY = {
-    "GIT_AUTHOR_NAME": "Ann Author", "GIT_AUTHOR_EMAIL": "ann@example.org",
-    "GIT_COMMITTER_NAME": "Ann Author", "GIT_COMMITTER_EMAIL": "ann@example.org",
-    "GIT_CONFIG_NOSYSTEM": "1", "GIT_TERMINAL_PROMPT": "0",
+    "GIT_AUTHOR_NAME": "Ann Author",
+    "GIT_AUTHOR_EMAIL": "ann@example.org",
+    "GIT_COMMITTER_NAME": "Ann Author",
+    "GIT_COMMITTER_EMAIL": "ann@example.org",
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_TERMINAL_PROMPT": "0",
 }
 
 
@@ -50,7 +53,10 @@ def git() -> Run:
 
     def run(folder: Path, *words: str, stdin: bytes = b"", env: dict[str, str] | None = None, code: int = 0) -> str:
         done = subprocess.run(
-            ["git", "-C", str(folder), *words], input=stdin, capture_output=True, env={**os.environ, **(env or {})},
+            ["git", "-C", str(folder), *words],
+            input=stdin,
+            capture_output=True,
+            env={**os.environ, **(env or {})},
             check=False,
         )
         assert done.returncode == code, (words, done.returncode, done.stdout[-2000:], done.stderr[-2000:])
@@ -87,8 +93,13 @@ def scrape(tmp_path: Path) -> Scrape:
                 path = folder / f"danbooru_{i}.png"
                 Image.new("RGB", size_px, (colour * 7 % 256, colour // 256, 40 + i)).save(path)
                 post = {
-                    "category": "danbooru", "id": colour, "rating": "s", "tag_string_character": concept,
-                    "tag_string_general": "1girl blue_hair ^_^", "tag_string_artist": "me", "tag_string_meta": "highres",
+                    "category": "danbooru",
+                    "id": colour,
+                    "rating": "s",
+                    "tag_string_character": concept,
+                    "tag_string_general": "1girl blue_hair ^_^",
+                    "tag_string_artist": "me",
+                    "tag_string_meta": "highres",
                 }
                 path.with_name(path.name + ".json").write_text(json.dumps(post))
         return root

@@ -46,7 +46,9 @@ def test_status_is_clean_after_every_command(
         assert git(folder, "status", "--porcelain", env=env) == "", words
     git(folder, "fsck", "--strict", env=env)
     assert "filter: lfs" in git(folder, "check-attr", "filter", "raw/aria/danbooru_0.png")
-    assert git(folder, "show", "HEAD:raw/aria/danbooru_0.png").startswith("version https://git-lfs.github.com/spec/v1\n")
+    assert git(folder, "show", "HEAD:raw/aria/danbooru_0.png").startswith(
+        "version https://git-lfs.github.com/spec/v1\n"
+    )
     if with_lfs:
         assert "fsck OK" in git(folder, "lfs", "fsck", env=env)
 

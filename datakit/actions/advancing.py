@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from datakit.actions.exporting import export_all
 from datakit.actions.project import Project
 from datakit.errors import StateError, UsageError
@@ -12,9 +14,13 @@ from datakit.repo.pipeline import Step, Transition, run_step, staleness
 from datakit.repo.stagetree import stage_tree
 from datakit.repo.transaction import transaction
 
+Tell = Callable[[Transition], None]
 
-def advance(project: Project, upto: str = EXPORT, *, progress: Progress = silent) -> list[Transition]:
-    """Run every stale stage up to `upto`, each as one commit; an empty list when all was up to date.
+
+def advance(
+    project: Project, upto: str = EXPORT, *, progress: Progress = silent, tell: Tell = lambda done: None
+) -> list[Transition]:
+    """Run every stale stage up to `upto`, each as one commit, told as it is done; empty when all was up to date.
 
     Raises:
         UsageError: no such stage.
@@ -22,15 +28,21 @@ def advance(project: Project, upto: str = EXPORT, *, progress: Progress = silent
     """
     if upto not in ORDER or upto == RAW:
         like = nearest(upto, list(ORDER[1:]))
-        raise UsageError(f"no stage '{upto}' to advance to", hint=f"did you mean '{like}'?" if like else
-                         f"one of: {', '.join(ORDER[1:])}")
+        raise UsageError(
+            f"no stage '{upto}' to advance to",
+            hint=f"did you mean '{like}'?" if like else f"one of: {', '.join(ORDER[1:])}",
+        )
     project.check()
     done: list[Transition] = []
     for step in project.steps()[: ORDER.index(upto)]:
         ran = _run(project, step, progress, force=False)
-        done += [ran] if ran else []
+        if ran:
+            done.append(ran)
+            tell(ran)
     if upto == EXPORT:
-        done += export_all(project, progress=progress)
+        for ran in export_all(project, progress=progress):
+            done.append(ran)
+            tell(ran)
     return done
 
 

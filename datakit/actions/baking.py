@@ -21,8 +21,8 @@ import msgspec
 
 from datakit.actions.exporting import export_staleness, read_manifest
 from datakit.actions.project import BAKE, Project
-from datakit.config import CONFIG_NAME, check_keys
-from datakit.errors import ConfigError, StateError, TrainerError
+from datakit.config import CONFIG_NAME, check_keys, read_toml
+from datakit.errors import ConfigError, InputError, StateError, TrainerError
 from datakit.exports.model import EXPORTS, Manifest
 from datakit.model.order import EXPORT
 from datakit.repo.pipeline import staleness
@@ -44,7 +44,7 @@ class Bake(msgspec.Struct, frozen=True, kw_only=True):
     """The dataset's commit whose wip was trained on."""
     lora: str
     """Path of the adapter, from the dataset's root."""
-    grid: str
+    grid: str = ""
     """Path of the before/after picture, from the dataset's root; '' for none."""
     images: int
     steps: int
@@ -52,7 +52,7 @@ class Bake(msgspec.Struct, frozen=True, kw_only=True):
     final_loss: float
     seconds: float
     device: str
-    config: dict[str, Any]
+    config: dict[str, Any] = {}
     """What was asked for: the tables of [bake]."""
     versions: dict[str, str] = {}
 
@@ -76,16 +76,21 @@ def bake(project: Project) -> Bake:
     with transaction(project.dataset, BAKE):
         pass  # commits hand edits, so that what is baked is what the history says
     manifest = _current_manifest(project)
-    folder = _folder(project, _config(project, manifest))
-    try:
-        _run(["run", str(folder / _CONFIG)])
-    except InterruptedBakeError as error:
-        raise InterruptedBakeError(error.message, hint="dsk bake goes on where it stopped") from error
+    folder = _folder(project, _config(project))
+    if not (folder / _RESULT).exists():  # it is there when only the ledger's commit failed
+        _train(folder)
     done = _read_result(project, folder, manifest)
     with transaction(project.dataset, BAKE, {"id": done.id}) as txn:
         txn.put(f"bakes/{done.id}.toml", _ledger(done).encode())
         txn.commit(f"bake: {done.id}, {done.images} images, {done.steps} steps, loss {done.final_loss:.4f}")
     return done
+
+
+def _train(folder: Path) -> None:
+    try:
+        _run(["run", str(folder / _CONFIG)])
+    except InterruptedBakeError as error:
+        raise InterruptedBakeError(error.message, hint="dsk bake goes on where it stopped") from error
 
 
 def _require_trainer() -> None:
@@ -111,8 +116,8 @@ def _current_manifest(project: Project) -> Manifest:
     return manifest
 
 
-def _config(project: Project, manifest: Manifest) -> dict[str, Any]:
-    asked = project.tables.get(BAKE, {})
+def _config(project: Project) -> dict[str, Any]:
+    asked = project.table(BAKE)
     check_keys(asked, list(_TABLES), where=f"{CONFIG_NAME} [{BAKE}]")
     for name, table in asked.items():
         if not isinstance(table, dict):
@@ -122,15 +127,15 @@ def _config(project: Project, manifest: Manifest) -> dict[str, Any]:
 
 
 def _folder(project: Project, config: dict[str, Any]) -> Path:
-    """The folder of the interrupted bake with this very configuration and data, or of a new one."""
+    """The folder of the bake with this very configuration and data that is not in the ledger yet, or of a new one."""
     bakes = project.dataset.private / "bakes"
     manifest = (project.dataset.root / EXPORT / FORMAT / "manifest.json").read_bytes()
+    ledger = project.dataset.root / "bakes"
     for folder in sorted(bakes.glob("*"), reverse=True):
-        if not (folder / _RESULT).exists() and _same_run(folder, config, manifest):
+        if not (ledger / f"{folder.name}.toml").exists() and _same_run(folder, config, manifest):
             return folder
     day = time.strftime("%Y-%m-%d")
-    ledger = project.dataset.root / "bakes"
-    names = (f"{day}-{serial:02d}" for serial in itertools.count(1))
+    names = (f"{day}-{serial:03d}" for serial in itertools.count(1))
     free = (name for name in names if not (bakes / name).exists() and not (ledger / f"{name}.toml").exists())
     folder = bakes / next(free)
     folder.mkdir(parents=True)
@@ -189,11 +194,18 @@ def _read_result(project: Project, folder: Path, manifest: Manifest) -> Bake:
     result = msgspec.json.decode((folder / _RESULT).read_bytes(), type=dict[str, Any])
     shown = folder.relative_to(project.dataset.root)
     return Bake(
-        id=folder.name, commit=manifest.commit, lora=f"{shown}/{result['lora']}",
+        id=folder.name,
+        commit=manifest.commit,
+        lora=f"{shown}/{result['lora']}",
         grid=f"{shown}/{result['grid']}" if result.get("grid") else "",
-        images=result["images"], steps=result["steps"], first_loss=result["first_loss"],
-        final_loss=result["final_loss"], seconds=result["seconds"], device=result["device"],
-        config=dict(project.tables.get(BAKE, {})), versions=result["versions"],
+        images=result["images"],
+        steps=result["steps"],
+        first_loss=result["first_loss"],
+        final_loss=result["final_loss"],
+        seconds=result["seconds"],
+        device=result["device"],
+        config=dict(project.tables.get(BAKE, {})),
+        versions=result["versions"],
     )
 
 
@@ -211,9 +223,10 @@ def latest_bake(project: Project, wanted: str = "") -> Bake:
     found = sorted(path for path in folder.glob("*.toml") if not wanted or path.stem == wanted)
     if not found:
         raise StateError(f"no bake '{wanted}'" if wanted else "nothing baked yet", hint="dsk bake; bakes/ lists them")
-    import tomllib
-
-    return msgspec.convert(tomllib.loads(found[-1].read_text("utf-8")), Bake)
+    try:
+        return msgspec.convert(read_toml(found[-1]), Bake)
+    except msgspec.ValidationError as error:
+        raise InputError(f"{found[-1]}: no ledger entry: {error}", hint="dsk undo, or restore the file") from error
 
 
 def sample(project: Project, wanted: str, prompts: Sequence[str], *, seed: int | None, out: Path | None) -> Path:

@@ -20,11 +20,8 @@ from datakit.exports.model import (
     encode_manifest,
     manifest_files,
 )
-from datakit.model.item import LOCK_NAME
-from datakit.model.lock import Lock
 from datakit.model.order import EXPORT, WIP
 from datakit.model.progress import Progress, silent
-from datakit.model.record import encode_json
 from datakit.repo.dataset import Dataset
 from datakit.repo.pipeline import Transition
 from datakit.repo.stagetree import read_items, read_lock, stage_tree
@@ -60,8 +57,9 @@ def export_format(project: Project, name: str, *, progress: Progress = silent) -
         _refuse_conflicts(dataset, txn.base_tree)
         items = export_items(dataset, wip)
         plan = export.plan(items, settings, str(dataset.root / EXPORT / name))
+        _put(txn, name, plan)
         manifest = _manifest(txn, export, settings, plan, wip)
-        _put(txn, name, plan, manifest)
+        txn.put(f"{EXPORT}/{name}/{MANIFEST_NAME}", encode_manifest(manifest))
         progress(f"{EXPORT} {name}", len(items), len(items))
         images = Counted(len(plan.images), "image")
         subject = f"{EXPORT}: {name}, {images}"
@@ -77,9 +75,19 @@ def export_staleness(dataset: Dataset, root: bytes | None, export: Export, setti
     wip = stage_tree(dataset, root, WIP)
     if manifest.input != (wip.hex() if wip else ""):
         return f"{WIP} changed"
-    if manifest.config != _config(export, settings):
+    if manifest.config != _config(dataset, export, settings):
         return f"[{EXPORT}.{export.name}] in dsk.toml changed"
+    if manifest.tree != _written(dataset, root, export.name):
+        return "its files were changed by hand"
     return ""
+
+
+def _written(dataset: Dataset, root: bytes | None, name: str) -> str:
+    """Id of the tree of an export's files, without the manifest; '' where there is none."""
+    entry = find(dataset.objects, root, f"{EXPORT}/{name}") if root else None
+    lines = dataset.objects.tree(entry.oid) if entry else {}
+    lines.pop(MANIFEST_NAME, None)
+    return dataset.objects.put_tree(lines).hex() if lines else ""
 
 
 def read_manifest(dataset: Dataset, root: bytes | None, name: str) -> Manifest | None:
@@ -102,7 +110,7 @@ def export_items(dataset: Dataset, wip: bytes) -> list[ExportItem]:
             if ref is None:
                 raise StateError(f"{WIP}/{path}: no image", hint="dsk status")
             caption = dataset.objects.read(item.caption).decode("utf-8-sig", "replace") if item.caption else ""
-            items.append(ExportItem(key=key, image=ref, caption=" ".join(caption.split("\n"))))
+            items.append(ExportItem(key=key, image=ref, caption=caption))
         if len(item.images) > 1:
             names = " and ".join(sorted(item.images))
             raise StateError(f"{WIP}: {names} would share one caption", hint="rename one of them")
@@ -116,23 +124,31 @@ def _refuse_conflicts(dataset: Dataset, root: bytes | None) -> None:
             path = f"{stage}/{min(lock.conflicts)}"
             more = f" and {len(lock.conflicts) - 1} more" if len(lock.conflicts) > 1 else ""
             raise StateError(
-                f"{path}{more}: changed by hand and by its source", hint="decide: edit or delete the file; dsk status"
+                f"{path}{more}: changed by hand and by its source; yours stands until you decide",
+                hint="save yours with one more change, or put the file of the stage before in its place",
             )
 
 
-def _config(export: Export, settings: Any) -> str:
-    return digest([export.version, settings])
+def _config(dataset: Dataset, export: Export, settings: Any) -> str:
+    folder = str(dataset.root) if export.is_bound(settings) else ""
+    return digest([export.version, settings, folder])
 
 
 def _manifest(txn: Transaction, export: Export, settings: Any, plan: Plan, wip: bytes) -> Manifest:
     return Manifest(
-        dsk=__version__, format=export.name, commit=txn.base.hex() if txn.base else "", input=wip.hex(),
-        config=_config(export, settings), settings=msgspec.to_builtins(settings), items=plan.items,
+        dsk=__version__,
+        format=export.name,
+        commit=txn.base.hex() if txn.base else "",
+        input=wip.hex(),
+        config=_config(txn.dataset, export, settings),
+        settings=msgspec.to_builtins(settings),
+        items=plan.items,
         files=manifest_files(plan),
+        tree=_written(txn.dataset, txn.tree(), export.name),
     )
 
 
-def _put(txn: Transaction, name: str, plan: Plan, manifest: Manifest) -> None:
+def _put(txn: Transaction, name: str, plan: Plan) -> None:
     """Replace the format's folder by the plan."""
     dataset = txn.dataset
     entry = find(dataset.objects, txn.base_tree, f"{EXPORT}/{name}") if txn.base_tree else None
@@ -142,10 +158,3 @@ def _put(txn: Transaction, name: str, plan: Plan, manifest: Manifest) -> None:
         txn.put_image(f"{EXPORT}/{name}/{path}", ref)
     for path, data in plan.texts.items():
         txn.put(f"{EXPORT}/{name}/{path}", data)
-    txn.put(f"{EXPORT}/{name}/{MANIFEST_NAME}", encode_manifest(manifest))
-    txn.put(f"{EXPORT}/{LOCK_NAME}", encode_json(_lock(txn, manifest)))
-
-
-def _lock(txn: Transaction, manifest: Manifest) -> Lock:
-    stage = STAGES.load(EXPORT)
-    return Lock(stage=EXPORT, version=stage.version, config=manifest.config, inputs={WIP: manifest.input}, auto="")

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from datakit.actions.project import Counted, Project
-from datakit.errors import DskError, InputError, UsageError
+from datakit.errors import InputError, UsageError
 from datakit.images.decode import UnreadableImage
 from datakit.images.measure import Header, header
 from datakit.model.item import ImageRef, concept_of, split_path
@@ -78,6 +78,8 @@ def _checked(dataset: Dataset, path: Path) -> Path:
         what = "is not a folder" if path.exists() else "no such folder"
         raise InputError(f"{path}: {what}", hint="give the folder that the scraper wrote")
     folder = path.resolve()
+    if dataset.root.resolve().is_relative_to(folder):
+        raise UsageError(f"{path}: the dataset itself lies in it", hint="give the folder that the scraper wrote")
     for stage in ORDER:
         if folder.is_relative_to((dataset.root / stage).resolve()):
             raise UsageError(f"{path}: is the dataset's own {stage}", hint="its files belong to the dataset already")
@@ -87,8 +89,18 @@ def _checked(dataset: Dataset, path: Path) -> Path:
 def _subject(report: ImportReport) -> str:
     parts = [str(Counted(report.num_imported, "image"))] if report.num_imported else []
     if report.orphans:
-        parts.append(str(Counted(len(report.orphans), "caption without image")).replace("images", "image"))
-    return f"import: {', '.join(parts)} from {report.source} ({Counted(len(report.concepts), 'concept')})"
+        parts.append(f"{Counted(len(report.orphans), 'caption')} without image")
+    where = f" ({Counted(len(report.concepts), 'concept')})" if report.concepts else ""
+    return f"import: {', '.join(parts)} from {report.source}{where}"
+
+
+class _Holder(msgspec.Struct):
+    """What has a name already."""
+
+    image: str = ""
+    """sha256."""
+    caption: bytes | None = None
+    has_record: bool = False
 
 
 class _Import:
@@ -107,6 +119,7 @@ class _Import:
     def take(self, found: Listing, progress: Progress) -> None:
         """Put every image, record and caption of the listing into the transaction."""
         counts: Counter[str] = Counter()
+        self._note_shared(found.found)
         for number, (row, ref, head) in enumerate(self._ingested(found.found), 1):
             if ref is not None:
                 key = self._place(row, ref, head)
@@ -118,6 +131,14 @@ class _Import:
         for path in found.orphans:
             self._place_orphan(path)
         self.report.concepts = dict(sorted(counts.items()))
+
+    def _note_shared(self, rows: list[Found]) -> None:
+        images: dict[str, list[str]] = {}
+        for row in rows:
+            images.setdefault(row.caption, []).append(row.image)
+        for caption, sharing in images.items():
+            if caption and len(sharing) > 1:
+                self.report.notes.append(f"{caption}: belongs to {' and '.join(sharing)}; each gets a copy")
 
     def _ingested(self, rows: list[Found]) -> Iterable[tuple[Found, ImageRef | None, Header | None]]:
         lfs = self.txn.dataset.lfs
@@ -142,46 +163,61 @@ class _Import:
         return f"{safe_name(concept)}/{safe_name(split_path(name)[0])}"
 
     def _place(self, row: Found, ref: ImageRef, head: Header | None) -> str:
+        caption = self._caption(row.caption)
         key = self._key(row.image)
-        for length in (0, 6, 64):
-            wanted = f"{key}-{ref.sha256[:length]}" if length else key
-            holder = self.taken.get(wanted.casefold())
-            if holder == ref.sha256:
+        for wanted in (key, f"{key}-{ref.sha256[:6]}", f"{key}-{ref.sha256}"):
+            holder = self.taken.setdefault(wanted.casefold(), _Holder())
+            if holder.image == ref.sha256:
                 self.report.already.append(row.image)
                 return ""
-            if holder is None:
+            if not holder.image and not holder.has_record and holder.caption in {None, caption}:
                 break
         if wanted != key:
             self.report.renamed[row.image] = wanted
-        self.taken[wanted.casefold()] = ref.sha256
         self.txn.put_image(f"{RAW}/{wanted}.{ref.extension}", ref)
         self.txn.put(f"{RAW}/{wanted}.json", encode_json(self._record(row, ref, head)))
-        if row.caption:
-            self.txn.put(f"{RAW}/{wanted}.txt", self.folder.read(row.caption))
+        if caption is not None:
+            self.txn.put_blob(f"{RAW}/{wanted}.txt", caption)
+        holder.image, holder.has_record, holder.caption = ref.sha256, True, caption or holder.caption
         return wanted
+
+    def _caption(self, path: str) -> bytes | None:
+        """Id of a caption's blob; None for no caption, and for one that cannot be read, which is reported."""
+        if not path:
+            return None
+        try:
+            return self.txn.dataset.objects.blob(self.folder.read(path))
+        except InputError as error:
+            self.report.failed.append(Aside(path, error.message))
+            return None
 
     def _record(self, row: Found, ref: ImageRef, head: Header | None) -> Record:
         facts = msgspec.structs.asdict(row.scraped) if row.scraped else {}
         return Record(
-            sha256=ref.sha256, size_bytes=ref.size_bytes, original=row.image, imported_at=self.now,
-            format=head.format if head else "", size_px=head.size_px if head else None, **facts,
+            sha256=ref.sha256,
+            size_bytes=ref.size_bytes,
+            original=row.image,
+            imported_at=self.now,
+            format=head.format if head else "",
+            size_px=head.size_px if head else None,
+            **facts,
         )
 
     def _place_orphan(self, path: str) -> None:
-        try:
-            data = self.folder.read(path)
-        except DskError as error:
-            self.report.failed.append(Aside(path, error.message))
+        blob = self._caption(path)
+        if blob is None:
             return
-        target = f"{RAW}/{self._key(path)}.txt"
-        blob = self.txn.dataset.objects.blob(data)
-        if blob in self.captions.get(concept_of(self._key(path)), ()):
+        key = self._key(path)
+        if blob in self.captions.get(concept_of(key), ()):
             self.report.already.append(path)
-        elif self.txn.dataset.entry(target) is None:
-            self.txn.put_blob(target, blob)
-            self.report.orphans[path] = target
-        else:
-            self.report.failed.append(Aside(path, f"{path}: {target} holds another caption; rename one of them"))
+            return
+        for wanted in (key, f"{key}-{blob.hex()[:6]}", f"{key}-{blob.hex()}"):
+            holder = self.taken.setdefault(wanted.casefold(), _Holder())
+            if holder.caption in {None, blob}:
+                break
+        holder.caption = blob
+        self.txn.put_blob(f"{RAW}/{wanted}.txt", blob)
+        self.report.orphans[path] = f"{RAW}/{wanted}.txt"
 
 
 def _captions(items: Mapping[str, ItemFiles]) -> dict[str, set[bytes]]:
@@ -193,11 +229,13 @@ def _captions(items: Mapping[str, ItemFiles]) -> dict[str, set[bytes]]:
     return found
 
 
-def _taken(dataset: Dataset, items: Mapping[str, ItemFiles]) -> dict[str, str]:
-    """Case-folded item key → sha256 of its image, of all that raw holds."""
-    found: dict[str, str] = {}
+def _taken(dataset: Dataset, items: Mapping[str, ItemFiles]) -> dict[str, _Holder]:
+    """Case-folded item key → what raw holds under it."""
+    found: dict[str, _Holder] = {}
     for key, item in items.items():
+        holder = found.setdefault(key.casefold(), _Holder())
+        holder.caption, holder.has_record = item.caption or holder.caption, item.record is not None
         for path, blob in item.images.items():
             ref = dataset.image_ref(f"{RAW}/{path}", blob)
-            found[key.casefold()] = ref.sha256 if ref else ""
+            holder.image = ref.sha256 if ref else blob.hex()
     return found

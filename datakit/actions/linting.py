@@ -9,16 +9,18 @@ from typing import Final
 import msgspec
 
 from datakit.actions.project import Counted, Project
-from datakit.errors import InputError
+from datakit.errors import InputError, UsageError
 from datakit.images.measure import ImageFacts, probe
 from datakit.lint.engine import RULES, Report, run
 from datakit.lint.fixes import Plan, plan_fixes
 from datakit.lint.model import ALL_STAGES, Change, Collection, Delete, Rename, Write
 from datakit.model.item import LOCK_NAME, is_image
 from datakit.model.progress import Progress, silent
+from datakit.registry import nearest
 from datakit.repo.dataset import Dataset
 from datakit.repo.transaction import Transaction, transaction
 from datakit.repo.worktree import Scan, scan
+from datakit.store.lfs import parse_pointer
 from datakit.store.parallel import spread
 
 _FACTS_VERSION: Final = 1
@@ -77,13 +79,21 @@ def _words(changes: Iterable[Change]) -> str:
 
 
 def _collections(dataset: Dataset, stages: Sequence[str], progress: Progress) -> list[Collection]:
-    wanted = [stage for stage in ALL_STAGES if stage and (not stages or stage in stages)]
+    known = [stage for stage in ALL_STAGES if stage]
+    for stage in stages:
+        if stage not in known:
+            like = nearest(stage, known)
+            hint = f"did you mean '{like}'?" if like else f"one of: {', '.join(known)}"
+            raise UsageError(f"no stage '{stage}' to lint", hint=hint)
+    wanted = [stage for stage in known if not stages or stage in stages]
     found = scan(dataset)
     paths = {stage: tuple(sorted(_inside(found, stage))) for stage in wanted}
     facts = _all_facts(dataset, found, [f"{stage}/{path}" for stage in wanted for path in paths[stage]], progress)
     return [
         Collection(
-            stage=stage, paths=paths[stage], read=_reader(dataset, stage),
+            stage=stage,
+            paths=paths[stage],
+            read=_reader(dataset, stage),
             facts=lambda path, stage=stage: facts[f"{stage}/{path}"],  # type: ignore[misc]
         )
         for stage in wanted
@@ -108,29 +118,23 @@ def _reader(dataset: Dataset, stage: str) -> Callable[[str], bytes]:
 
 def _all_facts(dataset: Dataset, found: Scan, paths: Iterable[str], progress: Progress) -> dict[str, ImageFacts]:
     """Facts of every image; equal content is looked at once, ever."""
-    edited = {edit.path: edit.new for edit in found.edits}
-    blobs = {path: _blob(dataset, found, edited, path) for path in paths if is_image(path)}
-    names = {path: f"facts:{_FACTS_VERSION}:{blob.hex()}" for path, blob in blobs.items()}
+    names = {path: f"facts:{_FACTS_VERSION}:{found.blobs[path].hex()}" for path in paths if is_image(path)}
     remembered = dataset.memo.get(set(names.values()))
     known = {name: msgspec.msgpack.decode(value, type=ImageFacts) for name, value in remembered.items()}
     missing = {name: path for path, name in names.items() if name not in known}
 
-    def look(row: tuple[str, str]) -> tuple[str, ImageFacts]:
-        return row[0], probe((dataset.root / row[1]).read_bytes())
+    def look(row: tuple[str, str]) -> tuple[str, ImageFacts | None]:
+        try:
+            data = (dataset.root / row[1]).read_bytes()
+        except OSError:
+            return row[0], None
+        return row[0], None if data and parse_pointer(data) else probe(data)
 
     fresh: dict[str, ImageFacts] = {}
     for number, (name, facts) in enumerate(spread(look, list(missing.items())), 1):
-        fresh[name] = facts
+        known[name] = facts or ImageFacts(unreadable="its content is not here, or may not be read")
+        if facts is not None:
+            fresh[name] = facts
         progress("lint", number, len(missing))
     dataset.memo.put((name, msgspec.msgpack.encode(facts)) for name, facts in fresh.items())
-    known.update(fresh)
     return {path: known[name] for path, name in names.items()}
-
-
-def _blob(dataset: Dataset, found: Scan, edited: dict[str, bytes | None], path: str) -> bytes:
-    """What identifies a file's content: the blob that holds it, or would."""
-    blob = edited.get(path)
-    if blob is None:
-        line = found.index.lines.get(path)
-        blob = line.oid if line else b""
-    return blob

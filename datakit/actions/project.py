@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from datakit.config import CONFIG_NAME, check_keys, decode
+from datakit.errors import ConfigError
 from datakit.exports.model import EXPORTS
 from datakit.model.order import COMPUTED, EXPORT, ORDER, RAW, before
 from datakit.model.stage import Stage
@@ -39,18 +40,32 @@ class Project:
         check_keys(tables, [*ORDER, BAKE], where=CONFIG_NAME)
         return tables
 
+    def table(self, *names: str) -> dict[str, Any]:
+        """One table of dsk.toml, `[a.b]` by ("a", "b"); empty where there is none.
+
+        Raises:
+            ConfigError: something else stands there.
+        """
+        found: Any = self.tables
+        for depth, name in enumerate(names, 1):
+            found = found.get(name, {})
+            if not isinstance(found, dict):
+                where = ".".join(names[:depth])
+                raise ConfigError(f"{CONFIG_NAME}: '{where}' is a table, not a value", hint=f"write [{where}]")
+        return dict(found)
+
     def settings(self, stage: str) -> Any:
         """Settings of one stage."""
-        table = dict(self.tables.get(stage, {}))
+        table, kind = self.table(stage), STAGES.load(stage).settings
         if stage == EXPORT:
-            for name in EXPORTS.names():
-                table.pop(name, None)
-        return decode(table, STAGES.load(stage).settings, where=f"{CONFIG_NAME} [{stage}]")
+            own = [field.encode_name for field in msgspec.structs.fields(kind)]
+            check_keys(table, [*own, *EXPORTS.names()], where=f"{CONFIG_NAME} [{stage}]")
+            table = {name: value for name, value in table.items() if name in own}
+        return decode(table, kind, where=f"{CONFIG_NAME} [{stage}]")
 
     def export_settings(self, name: str) -> Any:
         """Settings of one export format."""
-        table = self.tables.get(EXPORT, {}).get(name, {})
-        return decode(table, EXPORTS.load(name).settings, where=f"{CONFIG_NAME} [{EXPORT}.{name}]")
+        return decode(self.table(EXPORT, name), EXPORTS.load(name).settings, where=f"{CONFIG_NAME} [{EXPORT}.{name}]")
 
     def step(self, stage: str) -> Step:
         """One computed stage, ready to run."""
@@ -68,9 +83,9 @@ class Project:
         """
         for stage in (RAW, *COMPUTED, EXPORT):
             self.settings(stage)
-        for name in EXPORTS.names():
-            if name in self.tables.get(EXPORT, {}):
-                self.export_settings(name)
+        for name in {*EXPORTS.names(), *self.settings(EXPORT).formats}:
+            self.export_settings(name)
+        self.table(BAKE)
 
 
 def open_project(start: Path) -> Project:

@@ -60,8 +60,12 @@ def _stage(project: Project, root: bytes | None, stage: str, found: Scan) -> Sta
     lock = read_lock(project.dataset, root, stage)
     images, captions = _count(found, f"{stage}/")
     return StageStatus(
-        stage=stage, num_images=images, num_captions=captions, num_dropped=len(lock.dropped) if lock else 0,
-        stale=_stale(project, root, stage), conflicts=tuple(sorted(lock.conflicts)) if lock else (),
+        stage=stage,
+        num_images=images,
+        num_captions=captions,
+        num_dropped=len(lock.dropped) if lock else 0,
+        stale=_stale(project, root, stage),
+        conflicts=tuple(sorted(lock.conflicts)) if lock else (),
     )
 
 

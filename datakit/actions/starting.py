@@ -37,8 +37,8 @@ def start_dataset(root: Path) -> Path:
     dataset = Dataset(root, create_repository(root))
     with transaction(dataset, "init") as txn:
         for path, text in texts.items():
-            old = (root / path).read_text("utf-8") if (root / path).is_file() else ""
-            txn.put(path, (_joined(old, text, path) if old else text).encode())
+            old = (root / path).read_text("utf-8", "surrogateescape") if (root / path).is_file() else ""
+            txn.put(path, (_joined(old, text, path) if old else text).encode("utf-8", "surrogateescape"))
         for stage in ORDER:
             (root / stage).mkdir(exist_ok=True)
         txn.commit("init: a new dataset")

@@ -20,6 +20,8 @@ def print_transition(transition: Transition) -> None:
         say(f"  - {key}: {drop.reason}")
     if len(dropped) > _SHOWN:
         say(f"  … and {len(dropped) - _SHOWN} more in {transition.stage}/stage.json")
+    for line in transition.notes:
+        note(f"note: {line}")
     for path in transition.conflicts:
         note(f"conflict: {transition.stage}/{path}: changed by hand and by its source; yours stays")
 

@@ -96,16 +96,19 @@ def _plan(items: Sequence[ExportItem], settings: Settings, folder: str) -> Plan:
         )
     folders = _folders(concepts, settings)
     images = {_image_path(item, folders): item.image for item in items}
-    texts = {_caption_path(item, folders): item.caption.strip().encode() for item in items}
+    texts = {_caption_path(item, folders): _one_line(item.caption).encode() for item in items}
     texts["dataset.toml"] = _dataset_toml(folders, settings, folder).encode()
-    return Plan(
-        images=images, texts=texts, items={item.key: _image_path(item, folders) for item in items},
-        command=f"cd {folder} && accelerate launch <sd-scripts>/sdxl_train_network.py --dataset_config dataset.toml …",
-    )
+    return Plan(images=images, texts=texts, items={item.key: _image_path(item, folders) for item in items})
+
+
+def _one_line(caption: str) -> str:
+    """sd-scripts reads the first line only, so lines are joined as tags are."""
+    lines = (line.strip().rstrip(",") for line in caption.splitlines())
+    return ", ".join(filter(None, lines))
 
 
 def _refuse(items: Sequence[ExportItem]) -> None:
-    bare = [item.key for item in items if not item.caption.strip()]
+    bare = [item.key for item in items if not _one_line(item.caption)]
     if bare:
         more = f" and {len(bare) - 3} more" if len(bare) > 3 else ""
         raise StateError(
@@ -174,5 +177,10 @@ def _subset(concept: str, name: str, settings: Settings, folder: str) -> dict[st
 
 
 EXPORT = Export(
-    name="kohya", title="sd-scripts folders and dataset.toml", version=1, settings=Settings, plan=_plan
+    name="kohya",
+    title="sd-scripts folders and dataset.toml",
+    version=1,
+    settings=Settings,
+    plan=_plan,
+    is_bound=lambda settings: settings.image_dirs == "absolute",
 )

@@ -32,8 +32,6 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """Item key → path of its image."""
     warnings: tuple[str, ...] = ()
     """What the format cannot express."""
-    command: str = ""
-    """How to train from it with its own trainer, for people to copy."""
 
 
 class Export(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,6 +40,8 @@ class Export(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     title: str
     version: int
+    is_bound: Callable[[Any], bool] = lambda settings: False
+    """Whether, with these settings, the files depend on the folder that they lie in."""
     settings: type[msgspec.Struct]
     """Section `[export.<name>]` of dsk.toml."""
     plan: Callable[[Sequence[ExportItem], Any, str], Plan]
@@ -67,6 +67,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     items: dict[str, str]
     files: dict[str, str]
     """Path → sha256 of every file but this one."""
+    tree: str
+    """Id of the git tree of those files: whether somebody changed them since."""
 
 
 def manifest_files(plan: Plan) -> dict[str, str]:

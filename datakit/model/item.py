@@ -6,9 +6,7 @@ from typing import Final
 
 import msgspec
 
-IMAGE_EXTENSIONS: Final = frozenset(
-    {"png", "jpg", "jpeg", "webp", "bmp", "gif", "avif", "jxl", "tif", "tiff"}
-)
+IMAGE_EXTENSIONS: Final = frozenset({"png", "jpg", "jpeg", "webp", "bmp", "gif", "avif", "jxl", "tif", "tiff"})
 CAPTION_EXTENSION: Final = "txt"
 RECORD_EXTENSION: Final = "json"
 LOCK_NAME: Final = "stage.json"

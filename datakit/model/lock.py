@@ -52,6 +52,4 @@ def decode_lock(data: bytes, *, path: str) -> Lock:
     try:
         return msgspec.json.decode(data, type=Lock)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"{path}: not a valid stage lock: {error}", hint="delete it and run dsk advance"
-        ) from error
+        raise InputError(f"{path}: not a valid stage lock: {error}", hint="delete it and run dsk advance") from error

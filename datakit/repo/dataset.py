@@ -151,8 +151,13 @@ def open_dataset(start: Path) -> Dataset:
 
 def _refuse_unfinished(root: Path, repo: pygit2.Repository) -> None:
     git = Path(repo.path)
-    for name, word in (("MERGE_HEAD", "merge"), ("rebase-merge", "rebase"), ("rebase-apply", "rebase"),
-                       ("CHERRY_PICK_HEAD", "cherry-pick"), ("REVERT_HEAD", "revert")):
+    for name, word in (
+        ("MERGE_HEAD", "merge"),
+        ("rebase-merge", "rebase"),
+        ("rebase-apply", "rebase"),
+        ("CHERRY_PICK_HEAD", "cherry-pick"),
+        ("REVERT_HEAD", "revert"),
+    ):
         if (git / name).exists():
             raise RepositoryError(f"{root}: a git {word} is unfinished", hint=f"git {word} --abort, or finish it")
 

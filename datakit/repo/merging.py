@@ -32,9 +32,7 @@ def merge_stage(
     """
     made = dict(files(dataset.objects, theirs))
     images = _images_by_key(made)
-    edits: dict[str, Value] = {
-        path: entry for path, entry in entries(dataset.objects, ours) if entry.mode != FILE_MODE
-    }
+    edits: dict[str, Value] = {path: entry for path, entry in entries(dataset.objects, ours) if entry.mode != FILE_MODE}
     conflicts: dict[str, Conflict] = {}
     gone: list[str] = []
     changes = sorted(diff(dataset.objects, base, ours), key=lambda change: _is_caption(change.path))
@@ -79,8 +77,11 @@ def _images_by_key(made: Mapping[str, bytes]) -> dict[str, dict[str, bytes]]:
 
 
 def _take_place(
-    dataset: Dataset, change: Change, images: dict[str, dict[str, bytes]],
-    sides: tuple[bytes | None, bytes | None], edits: dict[str, Value],
+    dataset: Dataset,
+    change: Change,
+    images: dict[str, dict[str, bytes]],
+    sides: tuple[bytes | None, bytes | None],
+    edits: dict[str, Value],
 ) -> Conflict | None:
     """Let our image stand for the item: theirs under another extension goes, and our caption stays with it.
 
@@ -139,7 +140,5 @@ def _still_open(dataset: Dataset, previous: Lock | None, tree: bytes | None) -> 
         return {}
     here = dict(files(dataset.objects, tree))
     return {
-        path: conflict
-        for path, conflict in previous.conflicts.items()
-        if (here.get(path, b"").hex()) == conflict.ours
+        path: conflict for path, conflict in previous.conflicts.items() if (here.get(path, b"").hex()) == conflict.ours
     }

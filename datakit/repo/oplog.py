@@ -80,17 +80,21 @@ def read_operation(dataset: Dataset, commit: bytes) -> Operation:
     found = dataset.commit(commit)
     subject, _, body = found.message.partition("\n")
     trailers = dict(
-        line[len(_TRAILER) :].split(": ", 1)
-        for line in body.split("\n")
-        if line.startswith(_TRAILER) and ": " in line
+        line[len(_TRAILER) :].split(": ", 1) for line in body.split("\n") if line.startswith(_TRAILER) and ": " in line
     )
     try:
         args = msgspec.json.decode(trailers.get("Args", "{}"), type=dict[str, Any])
     except msgspec.DecodeError:
         args = {}
     return Operation(
-        commit=commit.hex(), time=found.commit_time, author=found.author.name, subject=subject,
-        op=trailers.get("Op", ""), stage=trailers.get("Stage", ""), args=args, undoes=trailers.get("Undoes", ""),
+        commit=commit.hex(),
+        time=found.commit_time,
+        author=found.author.name,
+        subject=subject,
+        op=trailers.get("Op", ""),
+        stage=trailers.get("Stage", ""),
+        args=args,
+        undoes=trailers.get("Undoes", ""),
     )
 
 

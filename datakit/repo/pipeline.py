@@ -93,9 +93,13 @@ def run_step(txn: Transaction, step: Step, progress: Progress) -> Transition:
     base = bytes.fromhex(lock.auto) if lock and lock.auto else None
     merged = merge_stage(dataset, base, stage_tree(dataset, root, name), auto, previous=lock)
     new_lock = Lock(
-        stage=name, version=step.stage.version, config=step.config,
+        stage=name,
+        version=step.stage.version,
+        config=step.config,
         inputs={step.source: source.hex(), RAW: raw.hex() if raw else ""},
-        auto=auto.hex() if auto else "", dropped=_dropped(outcomes), conflicts=merged.conflicts,
+        auto=auto.hex() if auto else "",
+        dropped=_dropped(outcomes),
+        conflicts=merged.conflicts,
     )
     subject = f"{name}: {step.stage.summarise(subjects, outcomes)}"
     tree = _with_stage(dataset, root, name, merged.tree, new_lock)
@@ -103,8 +107,13 @@ def run_step(txn: Transaction, step: Step, progress: Progress) -> Transition:
     commit = txn.commit(subject, trailers={"Stage": name}, machine=machine, tree=tree)
     kept = sum(isinstance(outcome, Keep) for outcome in outcomes)
     return Transition(
-        stage=name, commit=commit or "", subject=subject, num_kept=kept,
-        dropped=new_lock.dropped, conflicts=tuple(merged.conflicts), notes=(*problems, *_gone(name, merged.gone)),
+        stage=name,
+        commit=commit or "",
+        subject=subject,
+        num_kept=kept,
+        dropped=new_lock.dropped,
+        conflicts=tuple(merged.conflicts),
+        notes=(*problems, *_gone(name, merged.gone)),
     )
 
 
@@ -170,9 +179,7 @@ def _inspect(txn: Transaction, step: Step, subjects: Sequence[Subject], progress
     txn.dataset.memo.put((prefix + sha, msgspec.msgpack.encode(found)) for sha, found in fresh.items())
     known.update(fresh)
     return [
-        msgspec.structs.replace(
-            subject, facts=known[subject.image.sha256].facts, made=known[subject.image.sha256].made
-        )
+        msgspec.structs.replace(subject, facts=known[subject.image.sha256].facts, made=known[subject.image.sha256].made)
         for subject in subjects
     ]
 

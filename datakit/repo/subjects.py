@@ -32,13 +32,18 @@ def read_subjects(
         origin = raw.get(key, _NONE)
         subjects.append(
             Subject(
-                key=key, image=ref, caption=None if is_raw else _text(dataset, item.caption),
-                record=_record(dataset, key, origin, problems), scraped_caption=_text(dataset, origin.caption),
+                key=key,
+                image=ref,
+                caption=None if is_raw else _text(dataset, item.caption),
+                record=_record(dataset, key, origin, problems),
+                scraped_caption=_text(dataset, origin.caption),
             )
         )
         drops += [
             Drop(
-                key=extra, rule="shared-stem", reason=f"{extra} has the stem of {path}: rename one of them",
+                key=extra,
+                rule="shared-stem",
+                reason=f"{extra} has the stem of {path}: rename one of them",
                 evidence={"kept": path},
             )
             for extra, _ in refs[1:]

@@ -60,7 +60,11 @@ class Transaction:
         return edit_tree(self.dataset.objects, self.base_tree, self._edits.items()) or self.dataset.objects.put_tree({})
 
     def commit(
-        self, subject: str, *, trailers: Mapping[str, str] | None = None, machine: bytes | None = None,
+        self,
+        subject: str,
+        *,
+        trailers: Mapping[str, str] | None = None,
+        machine: bytes | None = None,
         tree: bytes | None = None,
     ) -> str | None:
         """Make the change real; returns the commit's id, or None when nothing changed.
@@ -231,7 +235,7 @@ def _disk_errors(dataset: Dataset) -> Iterator[None]:
     except OSError as error:
         where = error.filename or dataset.root
         hint = {
-            errno.ENOSPC: "free some space, then run the command again; nothing was changed",
-            errno.EDQUOT: "free some of your quota, then run the command again; nothing was changed",
-        }.get(error.errno or 0, "check the disk and the folder's permissions; nothing was changed")
+            errno.ENOSPC: "free some space, then run the command again; what was not committed yet did not happen",
+            errno.EDQUOT: "free some of your quota, then run the command again",
+        }.get(error.errno or 0, "check the disk and the permissions, then run the command again")
         raise WriteError(f"{where}: {error.strerror or error}", hint=hint) from error

@@ -264,7 +264,9 @@ def _has_stat(target: str, seen: os.stat_result | None) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return seen is None
     return seen is not None and (now.st_mtime_ns, now.st_size, now.st_ino) == (
-        seen.st_mtime_ns, seen.st_size, seen.st_ino
+        seen.st_mtime_ns,
+        seen.st_size,
+        seen.st_ino,
     )
 
 

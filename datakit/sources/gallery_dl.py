@@ -37,7 +37,7 @@ def _detect(folder: Folder) -> float:
 def _parse(data: bytes) -> dict[str, Any] | None:
     try:
         value = msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
 
@@ -54,7 +54,10 @@ def _found(folder: Folder, image: str, used: set[str]) -> Found:
     if not path:
         return Found(image=image, caption=caption)
     used.add(path)
-    data = _parse(folder.read(path))
+    try:
+        data = _parse(folder.read(path))
+    except InputError as error:
+        return Found(image=image, caption=caption, problem=f"{path}: {error.message}; imported without it")
     if data is None:
         return Found(image=image, caption=caption, problem=f"{path}: not a JSON object; imported without it")
     try:

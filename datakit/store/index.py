@@ -69,8 +69,16 @@ def line_for(stat: os.stat_result, oid: bytes) -> IndexLine:
     ctime_s, ctime_ns = divmod(stat.st_ctime_ns, 1_000_000_000)
     mtime_s, mtime_ns = divmod(stat.st_mtime_ns, 1_000_000_000)
     raw = _STAT.pack(
-        ctime_s & _MASK, ctime_ns, mtime_s & _MASK, mtime_ns, stat.st_dev & _MASK, stat.st_ino & _MASK,
-        _FILE_MODE, stat.st_uid & _MASK, stat.st_gid & _MASK, stat.st_size & _MASK,
+        ctime_s & _MASK,
+        ctime_ns,
+        mtime_s & _MASK,
+        mtime_ns,
+        stat.st_dev & _MASK,
+        stat.st_ino & _MASK,
+        _FILE_MODE,
+        stat.st_uid & _MASK,
+        stat.st_gid & _MASK,
+        stat.st_size & _MASK,
     )
     return IndexLine(raw + oid + b"\0\0")
 

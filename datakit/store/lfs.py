@@ -127,8 +127,13 @@ class LfsStore:
                     left.unlink()
 
     def _write(
-        self, ref: ImageRef, source: Path | None, content: Content, mtime_ns: int,
-        *, check: Callable[[], None] = lambda: None,
+        self,
+        ref: ImageRef,
+        source: Path | None,
+        content: Content,
+        mtime_ns: int,
+        *,
+        check: Callable[[], None] = lambda: None,
     ) -> None:
         """`check` raises when the source turns out not to be what `ref` was computed from."""
         temporary = f"{self._temporary}/{_MINE}{os.getpid()}-{next(self._serial)}"

@@ -16,7 +16,14 @@ from datakit.store.streams import copy_stream, create, replace
 Strategy = Literal["reflink", "hardlink", "copy"]
 _FICLONE = 0x40049409
 _REFUSALS = {
-    errno.EPERM, errno.EACCES, errno.EXDEV, errno.EMLINK, errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP,
+    errno.EPERM,
+    errno.EACCES,
+    errno.EXDEV,
+    errno.EMLINK,
+    errno.ENOSYS,
+    errno.EINVAL,
+    errno.ENOTSUP,
+    errno.EOPNOTSUPP,
     errno.ENOTTY,
 }
 

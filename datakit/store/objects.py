@@ -118,9 +118,7 @@ class Objects:
 
     def put_tree(self, lines: Mapping[str, Entry]) -> bytes:
         """Keep a tree object; returns its id."""
-        rows = [
-            (name.encode("utf-8", "surrogateescape"), entry) for name, entry in lines.items()
-        ]
+        rows = [(name.encode("utf-8", "surrogateescape"), entry) for name, entry in lines.items()]
         rows.sort(key=lambda row: row[0] + b"/" if row[1].mode == TREE_MODE else row[0])
         return self.put("tree", b"".join(b"%s %s\0%s" % (entry.mode, name, entry.oid) for name, entry in rows))
 

@@ -80,7 +80,9 @@ def _refuse_full_disk(work: Path, *, needed: float) -> None:
     work.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(work).free
     if free < needed:
-        sys.exit(f"{work}: {needed / 1e9:.0f} GB needed, {free / 1e9:.0f} GB free; fewer --rounds or --files, or --cache")
+        sys.exit(
+            f"{work}: {needed / 1e9:.0f} GB needed, {free / 1e9:.0f} GB free; fewer --rounds or --files, or --cache"
+        )
 
 
 def _contenders(options: argparse.Namespace, source: Path) -> list[Contender]:

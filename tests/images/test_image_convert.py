@@ -123,7 +123,10 @@ def test_palette_with_partial_transparency() -> None:
         ),
         (
             png(
-                (2, 1), 16, 2, b"\0" + struct.pack(">6H", 0x1234, 1, 2, 0xFFFF, 0, 0),
+                (2, 1),
+                16,
+                2,
+                b"\0" + struct.pack(">6H", 0x1234, 1, 2, 0xFFFF, 0, 0),
                 extra=chunk(b"tRNS", struct.pack(">3H", 0x1234, 1, 2)),
             ),
             [WHITE, RED],

@@ -10,7 +10,9 @@ from datakit.tags.names import to_canonical
 
 TAGS = st.lists(st.sampled_from("abcdefgh"), max_size=8)
 SIDES = st.tuples(TAGS, TAGS, TAGS)
-WORDS = st.lists(st.sampled_from(["long hair", "long_hair", "^_^", "1girl", "Blue Hair", "x (y)", "mikudress"]), max_size=6)
+WORDS = st.lists(
+    st.sampled_from(["long hair", "long_hair", "^_^", "1girl", "Blue Hair", "x (y)", "mikudress"]), max_size=6
+)
 
 
 def unique(tags: list[str]) -> list[str]:

@@ -163,7 +163,8 @@ def test_filtered_inspects_without_raising_and_in_json() -> None:
         product = inspect(data, None)
         assert product.image is None
         assert msgspec.json.decode(msgspec.json.encode(product.facts)) == {
-            **product.facts, **{k: list(v) for k, v in product.facts.items() if isinstance(v, tuple)},
+            **product.facts,
+            **{k: list(v) for k, v in product.facts.items() if isinstance(v, tuple)},
         }
         (outcome,) = run("filtered", [subject(facts=product.facts)])
         assert isinstance(outcome, Keep) == (len(data) > 10)

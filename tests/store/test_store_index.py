@@ -113,8 +113,14 @@ def test_names_longer_than_the_length_field_survive(repository: Path, git) -> No
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(names=st.sets(st.text(st.characters(exclude_characters="\0/", exclude_categories=["Cs"]), min_size=1, max_size=9)
-                     .filter(lambda name: name not in {".", ".."} and name.lower() != ".git"), max_size=12))
+@given(
+    names=st.sets(
+        st.text(st.characters(exclude_characters="\0/", exclude_categories=["Cs"]), min_size=1, max_size=9).filter(
+            lambda name: name not in {".", ".."} and name.lower() != ".git"
+        ),
+        max_size=12,
+    )
+)
 def test_any_names_come_back_in_gits_order(tmp_path_factory, git, names: set[str]) -> None:
     folder = tmp_path_factory.mktemp("names")
     git(folder, "init", "-q")

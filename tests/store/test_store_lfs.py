@@ -48,8 +48,17 @@ def test_a_pointer_is_read_back(data: bytes) -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [GOLDEN[:-1], GOLDEN + b"\n", b" " + GOLDEN, GOLDEN.replace(b"sha256", b"sha512"), GOLDEN.upper(),
-     GOLDEN.replace(b"\n", b"\r\n"), GOLDEN.replace(b"12345", b"-1"), b"\x89PNG\r\n", GOLDEN + b"x" * 1024],
+    [
+        GOLDEN[:-1],
+        GOLDEN + b"\n",
+        b" " + GOLDEN,
+        GOLDEN.replace(b"sha256", b"sha512"),
+        GOLDEN.upper(),
+        GOLDEN.replace(b"\n", b"\r\n"),
+        GOLDEN.replace(b"12345", b"-1"),
+        b"\x89PNG\r\n",
+        GOLDEN + b"x" * 1024,
+    ],
 )
 def test_what_is_no_pointer(data: bytes) -> None:
     assert parse_pointer(data) is None

@@ -107,12 +107,15 @@ def test_a_diff_is_what_leads_from_one_tree_to_the_other(
 @given(lines=st.dictionaries(NAMES, st.booleans(), min_size=1, max_size=12))
 def test_tree_ids_are_those_of_git_mktree(objects: Objects, repository: Path, git, lines: dict[str, bool]) -> None:
     file, folder = objects.blob(b"file"), objects.put_tree({"f": Entry(FILE_MODE, objects.blob(b"file"))})
-    entries = {
-        name: Entry(TREE_MODE, folder) if is_tree else Entry(FILE_MODE, file) for name, is_tree in lines.items()
-    }
+    entries = {name: Entry(TREE_MODE, folder) if is_tree else Entry(FILE_MODE, file) for name, is_tree in lines.items()}
     asked = b"".join(
-        b"%s %s %s\t%s\0" % (b"040000" if one.mode == TREE_MODE else one.mode,
-                             b"tree" if one.mode == TREE_MODE else b"blob", one.oid.hex().encode(), os.fsencode(name))
+        b"%s %s %s\t%s\0"
+        % (
+            b"040000" if one.mode == TREE_MODE else one.mode,
+            b"tree" if one.mode == TREE_MODE else b"blob",
+            one.oid.hex().encode(),
+            os.fsencode(name),
+        )
         for name, one in entries.items()
     )
     oid = objects.put_tree(entries)

@@ -21,11 +21,9 @@ def command(stage: str, as_json: bool) -> None:
     stage makes anew.
     """
     with Bar() as bar:
-        done = advance(open_project(Path.cwd()), stage, progress=bar)
+        tell = (lambda done: None) if as_json else print_transition
+        done = advance(open_project(Path.cwd()), stage, progress=bar, tell=tell)
     if as_json:
         say_json(done)
-        return
-    for transition in done:
-        print_transition(transition)
-    if not done:
+    elif not done:
         say("everything is up to date")

@@ -21,8 +21,10 @@ def command(as_json: bool) -> None:
     if as_json:
         say_json(done)
         return
-    say(f"baked {done.id} from commit {done.commit[:10]}: {done.images} images, {done.steps} steps, "
-        f"loss {done.first_loss:.4f} → {done.final_loss:.4f} in {done.seconds:.0f} s on {done.device}")
+    say(
+        f"baked {done.id} from commit {done.commit[:10]}: {done.images} images, {done.steps} steps, "
+        f"loss {done.first_loss:.4f} → {done.final_loss:.4f} in {done.seconds:.0f} s on {done.device}"
+    )
     say(f"lora:     {done.lora}")
     if done.grid:
         say(f"pictures: {done.grid}")

@@ -36,8 +36,11 @@ def _print(report: ImportReport) -> None:
     say(f"read as {report.source}")
     table(("concept", "images"), report.concepts.items(), right=("images",))
     rows = [
-        ("imported", report.num_imported), ("already there", len(report.already)), ("renamed", len(report.renamed)),
-        ("captions without image", len(report.orphans)), ("left aside", len(report.aside)),
+        ("imported", report.num_imported),
+        ("already there", len(report.already)),
+        ("renamed", len(report.renamed)),
+        ("captions without image", len(report.orphans)),
+        ("left aside", len(report.aside)),
         ("unreadable files", len(report.failed)),
     ]
     say(", ".join(f"{what} {number}" for what, number in rows if number))

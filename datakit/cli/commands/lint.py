@@ -16,6 +16,8 @@ from datakit.cli.output import Bar, say, say_json, table
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 def command(stages: tuple[str, ...], fix: bool, unsafe_fixes: bool, as_json: bool) -> None:
     """Find what would go wrong in training, in all stages or in STAGES; exits with 1 when there are errors."""
+    if unsafe_fixes and not fix:
+        raise click.UsageError("--unsafe-fixes goes with --fix")
     project = open_project(Path.cwd())
     with Bar() as bar:
         if fix:
@@ -39,10 +41,15 @@ def _print(linted: Linted) -> None:
     if report.findings:
         table(
             ("severity", "code", "path", "what", "cure"),
-            [(one.severity, f"{one.code} {one.name}", one.shown_path, one.message, one.hint)
-             for one in report.findings],
+            [
+                (one.severity, f"{one.code} {one.name}", one.shown_path, one.message, one.hint)
+                for one in report.findings
+            ],
         )
     counts = report.counts()
-    words = [f"{counts[name]} {name}{'s' if counts[name] != 1 else ''}" for name in ("error", "warning", "info")
-             if counts.get(name)]
+    words = [
+        f"{counts[name]} {name}{'s' if counts[name] != 1 else ''}"
+        for name in ("error", "warning", "info")
+        if counts.get(name)
+    ]
     say(", ".join(words) if words else "nothing found")

@@ -22,6 +22,8 @@ def command(number: int, as_json: bool) -> None:
         return
     table(
         ("commit", "when", "what"),
-        [(one.commit[:10], time.strftime("%Y-%m-%d %H:%M", time.localtime(one.time)), one.subject)
-         for one in operations],
+        [
+            (one.commit[:10], time.strftime("%Y-%m-%d %H:%M", time.localtime(one.time)), one.subject)
+            for one in operations
+        ],
     )

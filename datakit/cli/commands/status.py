@@ -20,8 +20,10 @@ def command(as_json: bool) -> None:
     say(f"{status.root} at {status.commit[:10]}")
     table(
         ("stage", "images", "captions", "dropped", "state"),
-        [(one.stage, one.num_images, one.num_captions or "", one.num_dropped or "", _state(one))
-         for one in status.stages],
+        [
+            (one.stage, one.num_images, one.num_captions or "", one.num_dropped or "", _state(one))
+            for one in status.stages
+        ],
         right=("images", "captions", "dropped"),
     )
     if status.hand_edits:
@@ -31,10 +33,10 @@ def command(as_json: bool) -> None:
             say(f"conflict: {stage.stage}/{path}: changed by hand and by its source")
     if status.unmanaged:
         more = f" and {len(status.unmanaged) - 1} more" if len(status.unmanaged) > 1 else ""
-        say(f"left alone: {status.unmanaged[0]}{more}: neither image, caption nor metadata")
+        say(f"left alone: {status.unmanaged[0]}{more}: not an image, caption or metadata file")
 
 
 def _state(stage: StageStatus) -> str:
     if stage.stale:
-        return f"stale: {stage.stale}" if stage.num_images else "not run yet"
+        return "not run yet" if stage.stale.endswith("never run") else f"stale: {stage.stale}"
     return "up to date" if stage.num_images else "empty"
