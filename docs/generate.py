@@ -50,8 +50,10 @@ def config_page() -> str:
     for name in ORDER:
         stage = STAGES.load(name)
         parts.append(f"\n## [{name}]\n\n{STAGES.summary(name)}.\n\n{_table(stage.settings)}")
-    for name in EXPORTS.names():
-        parts.append(f"\n## [export.{name}]\n\n{EXPORTS.summary(name)}.\n\n{_table(EXPORTS.load(name).settings)}")
+    parts += [
+        f"\n## [export.{name}]\n\n{EXPORTS.summary(name)}.\n\n{_table(EXPORTS.load(name).settings)}"
+        for name in EXPORTS.names()
+    ]
     parts.append("\n## [bake]\n\nTables of the trainer, passed on to it: see [trainer](trainer.md).\n")
     return "".join(parts)
 
@@ -73,9 +75,8 @@ def rules_page() -> str:
     """Every lint rule's own page, in the order of their codes."""
     parts = ["\n# Lint rules\n"]
     for rule, doc in sorted(_rules(), key=lambda row: row[0].code):
-        parts.append(
-            f"\n## {rule.code} {rule.name}\n\n{_severity(rule)}\n\n{doc.strip().replace(f'{chr(10)}## ', f'{chr(10)}### ')}\n"
-        )
+        text = doc.strip().replace("\n## ", "\n### ")
+        parts.append(f"\n## {rule.code} {rule.name}\n\n{_severity(rule)}\n\n{text}\n")
     return "".join(parts)
 
 

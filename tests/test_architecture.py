@@ -23,7 +23,7 @@ from datakit.sources.model import SOURCES
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("datakit", "stages", "trainer")
 SOURCES_OF = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
-ALL_FILES = SOURCES_OF + [path for path in sorted((ROOT / "tests").rglob("*.py"))]
+ALL_FILES = SOURCES_OF + sorted((ROOT / "tests").rglob("*.py"))
 HEAVY = {"numpy", "PIL", "pygit2", "onnxruntime", "torch", "diffusers", "transformers", "rich", "msgspec"}
 FAMILIES = {"stages": STAGES, "exports": EXPORTS, "rules": RULES, "sources": SOURCES}
 

@@ -218,7 +218,8 @@ def test_the_lock_of_a_killed_dsk_is_taken_over(repository: Path, git) -> None:
     git(repository, "add", "a.txt")
     code = (
         "import os, pathlib; from datakit.store.index import locked_index\n"
-        "with locked_index(pathlib.Path('.git/index')) as new:\n    new.write_bytes(b'DIRC half')\n    os.kill(os.getpid(), 9)"
+        "with locked_index(pathlib.Path('.git/index')) as new:\n    new.write_bytes(b'DIRC half')\n"
+        "    os.kill(os.getpid(), 9)"
     )
     subprocess.run([os.sys.executable, "-c", code], cwd=repository, check=False)  # type: ignore[attr-defined]
     assert (repository / ".git/index.lock").exists()

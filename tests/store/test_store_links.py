@@ -10,7 +10,7 @@ import pytest
 
 from datakit.store.links import Linker
 
-SHARED_MEMORY = Path("/dev/shm")  # noqa: S108
+SHARED_MEMORY = Path("/dev/shm")
 
 
 @pytest.fixture
