@@ -88,10 +88,10 @@ class Transaction:
         return commit.hex()
 
     def _found(self) -> bytes | None:
-        """The tree of what stands where a first commit writes: `init` takes such files over."""
+        """The tree of what stands where a first commit writes something else: `init` takes such files over."""
         objects, root = self.dataset.objects, self.dataset.root
         rows = [(path, objects.blob((root / path).read_bytes())) for path in self._edits if (root / path).is_file()]
-        return edit_tree(objects, None, rows)
+        return edit_tree(objects, None, [row for row in rows if row[1] != self._edits[row[0]]])
 
     def _apply(self, commit: bytes, found: bytes | None, new_tree: bytes, subject: str) -> None:
         """Move the branch and let the work tree follow, or leave both as they were."""

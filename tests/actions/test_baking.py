@@ -1,0 +1,87 @@
+"""One real bake by the smallest settings: stopped, resumed, entered into the ledger, sampled."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import tomllib
+from collections.abc import Callable
+
+import pytest
+
+from datakit.actions.advancing import advance
+from datakit.actions.baking import _ledger, _read_result, latest_bake
+from datakit.actions.project import Project, open_project
+from datakit.errors import InputError
+
+SETTINGS = """\
+[export.kohya]
+resolution = 64
+bucket_reso_steps = 16
+min_bucket_reso = 32
+max_bucket_reso = 128
+[bake.train]
+steps = 30
+save_every = 5
+[bake.sample]
+steps = 2
+prompts = ["1girl"]
+"""
+
+
+def test_a_bake_stopped_by_ctrl_c_goes_on_and_is_entered_into_the_ledger(
+    advanced: Project, git: Callable[..., str]
+) -> None:
+    root = advanced.dataset.root
+    (root / "dsk.toml").write_text(SETTINGS)
+    advance(open_project(root))
+    command = [sys.executable, "-m", "datakit", "bake", "--json"]
+    first = subprocess.Popen(command, cwd=root, start_new_session=True, stdout=-1, stderr=subprocess.STDOUT)
+    deadline = time.monotonic() + 60
+    while not list(root.glob(".dsk/bakes/*/checkpoints/*")) and time.monotonic() < deadline and first.poll() is None:
+        time.sleep(0.05)
+    os.killpg(first.pid, signal.SIGINT)
+    said = first.communicate(timeout=60)[0].decode()
+    assert first.returncode == 130, said
+    assert "Traceback" not in said
+    assert "dsk bake goes on where it stopped" in said
+    second = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    assert second.returncode == 0, second.stderr
+    assert len(list(root.glob(".dsk/bakes/*"))) == 1, "the same bake, gone on"
+    done = json.loads(second.stdout[second.stdout.index("{") :])
+    assert (done["steps"], done["images"]) == (30, 5)
+    assert (root / done["lora"]).stat().st_size > 1000
+    ledger = tomllib.loads((root / "bakes" / f"{done['id']}.toml").read_text())
+    assert ledger["commit"] == json.loads((root / "export/kohya/manifest.json").read_text())["commit"]
+    assert git(root, "status", "--porcelain") == ""
+    assert git(root, "log", "-1", "--format=%s").startswith(f"bake: {done['id']}, 5 images, 30 steps")
+    grid = subprocess.run(
+        [sys.executable, "-m", "datakit", "sample", "--prompt", "hat", "--out", str(root / "grid.png")],
+        cwd=root, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert grid.returncode == 0, grid.stderr
+    assert (root / "grid.png").read_bytes().startswith(b"\x89PNG")
+    assert latest_bake(open_project(root)).id == done["id"]
+
+
+def test_a_ledger_entry_of_a_plain_bake_can_be_read_back(advanced: Project) -> None:
+    root = advanced.dataset.root
+    folder = root / ".dsk/bakes/2026-01-01-001"
+    folder.mkdir(parents=True)
+    result = {"lora": "x.safetensors", "grid": "", "images": 5, "steps": 1, "first_loss": 1.0, "final_loss": 0.5,
+              "seconds": 1.0, "device": "cpu", "versions": {}}  # fmt: skip
+    (folder / "result.json").write_text(json.dumps(result))
+    from datakit.actions.baking import _current_manifest
+
+    project = open_project(root)
+    done = _read_result(project, folder, _current_manifest(project))
+    (root / "bakes").mkdir()
+    (root / "bakes/2026-01-01-001.toml").write_text(_ledger(done))
+    assert latest_bake(project) == done
+    (root / "bakes/2026-01-02-001.toml").write_text("id = 5\n")
+    with pytest.raises(InputError, match="no ledger entry"):
+        latest_bake(project)
