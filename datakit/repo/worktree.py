@@ -60,7 +60,7 @@ def scan(dataset: Dataset) -> Scan:
         InputError: a file that changed cannot be read.
     """
     index = read_index(dataset.index_path)
-    head = _head_files(dataset, index)
+    head, written_by_dsk = _head_files(dataset, index)
     stats, unmanaged = list_files(dataset.root)
     edits: list[Edit] = []
     same: dict[str, bytes] = {}
@@ -68,7 +68,7 @@ def scan(dataset: Dataset) -> Scan:
     for path, stat in stats.items():
         old = head.get(path)
         line = index.is_current(path, stat)
-        if line is not None and line.oid == old:
+        if line is not None and line.oid == old and (written_by_dsk or not _is_raw_image(dataset, path, old)):
             blobs[path] = line.oid
             continue
         blobs[path] = new = hash_file(dataset.root, path)
@@ -80,14 +80,22 @@ def scan(dataset: Dataset) -> Scan:
     return Scan(index, sorted(edits, key=lambda edit: edit.path), stats, unmanaged, same, blobs)
 
 
-def _head_files(dataset: Dataset, index: Index) -> Mapping[str, bytes]:
-    """HEAD's files; taken from the index where that is known to equal HEAD, which saves reading every tree."""
+def _head_files(dataset: Dataset, index: Index) -> tuple[Mapping[str, bytes], bool]:
+    """HEAD's files, and whether dsk wrote HEAD and index last.
+
+    Then they are taken from the index, which is known to equal HEAD; that saves reading every tree.
+    """
     tree = dataset.head_tree
     if tree is None:
-        return {}
+        return {}, True
     if _read_state(dataset) == _state(dataset, tree):
-        return {path: line.oid for path, line in index.lines.items() if line.is_file}
-    return dict(files(dataset.objects, tree))
+        return {path: line.oid for path, line in index.lines.items() if line.is_file}, True
+    return dict(files(dataset.objects, tree)), False
+
+
+def _is_raw_image(dataset: Dataset, path: str, blob: bytes) -> bool:
+    """Whether plain git without git-lfs committed an image itself, where a pointer belongs."""
+    return is_stored_as_pointer(path) and dataset.image_ref(path, blob) is None
 
 
 def _state(dataset: Dataset, tree: bytes) -> dict[str, Any] | None:

@@ -185,7 +185,7 @@ def test_a_file_name_that_is_not_utf8_is_an_item_or_left_alone_but_no_crash(adva
     os.rename(root / "raw/aria/ok.png", os.fsencode(root) + b"/raw/aria/b\xffd.png")  # noqa: PTH104
     (root / "raw/aria").joinpath(os.fsdecode(b"n\xffte.psd")).write_bytes(b"")
     save(advanced)
-    advance(advanced)
+    advance(advanced, "wip")
     assert all("\udcff" not in path for path in scan(advanced.dataset).unmanaged)
 
 
