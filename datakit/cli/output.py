@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from collections.abc import Iterable, Sequence
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
 _BAR_AFTER_S = 1.0
+_ELSEWHERE_WIDTH = 160
 
 
 def say(text: str) -> None:
@@ -33,6 +35,11 @@ def say_json(value: object) -> None:
     click.echo(encode_json(value).decode(), nl=False)
 
 
+def width() -> int:
+    """Columns of the terminal; a fixed number where the output goes elsewhere."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else _ELSEWHERE_WIDTH
+
+
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Sequence[str] = ()) -> None:
     """A table without lines; cells are text or rich renderables."""
     from rich.console import Console
@@ -43,8 +50,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Seque
         drawn.add_column(column, justify="right" if column in right else "left", overflow="fold")
     for row in rows:
         drawn.add_row(*(str(cell) for cell in row))
-    width = None if sys.stdout.isatty() else 160
-    Console(width=width, highlight=False).print(drawn)
+    Console(width=width(), highlight=False).print(drawn)
 
 
 class Bar:

@@ -12,19 +12,9 @@ CATEGORIES: Final = ("artist", "character", "copyright", "species", "general", "
 RATINGS: Final = ("general", "sensitive", "questionable", "explicit")
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Everything that is known of a scraped image; `upstream` is the scrape's own JSON, verbatim."""
+class Scraped(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a site says of a post, in dsk's words; `upstream` is the scrape's own JSON, verbatim."""
 
-    sha256: str
-    size_bytes: int
-    original: str
-    """Path of the file inside the folder it was imported from."""
-    imported_at: str
-    """UTC, ISO 8601 with seconds."""
-    format: str = ""
-    """As decoded (`png`, `jpeg`, …), not as named; '' when the file could not be read."""
-    size_px: tuple[int, int] | None = None
-    """(width, height) as stored, before any EXIF rotation."""
     site: str = ""
     post_id: str = ""
     urls: tuple[str, ...] = ()
@@ -39,6 +29,21 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     tags: dict[str, tuple[str, ...]] = {}
     """Category → canonical tag names, in the site's order."""
     upstream: dict[str, Any] | None = None
+
+
+class Record(Scraped, frozen=True, kw_only=True, omit_defaults=True):
+    """Everything that is known of a scraped image: what its site says, and what its file is."""
+
+    sha256: str
+    size_bytes: int
+    original: str
+    """Path of the file inside the folder it was imported from."""
+    imported_at: str
+    """UTC, ISO 8601 with seconds."""
+    format: str = ""
+    """As decoded (`png`, `jpeg`, …), not as named; '' when the file could not be read."""
+    size_px: tuple[int, int] | None = None
+    """(width, height) as stored, before any EXIF rotation."""
 
     def all_tags(self, categories: tuple[str, ...] = CATEGORIES) -> tuple[str, ...]:
         """Tags of the given categories, in their order, each once."""

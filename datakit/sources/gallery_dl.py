@@ -13,7 +13,8 @@ import msgspec
 
 from datakit.errors import InputError
 from datakit.model.item import split_path
-from datakit.sources.model import Folder, Found, Listing, Scraped, Source, listing
+from datakit.model.record import Scraped
+from datakit.sources.model import Folder, Found, Listing, Source, listing
 from datakit.tags.names import to_canonical
 
 _CATEGORIES: Final = ("artist", "character", "copyright", "general", "meta")

@@ -7,29 +7,13 @@ import stat
 from collections.abc import Callable, Iterable
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from datakit.errors import InputError
 from datakit.model.item import is_image, split_path
+from datakit.model.record import Scraped
 from datakit.registry import Family
-
-
-class Scraped(msgspec.Struct, frozen=True, kw_only=True):
-    """Facts of one post, in dsk's words; fields as in `Record`."""
-
-    site: str
-    post_id: str = ""
-    urls: tuple[str, ...] = ()
-    md5: str = ""
-    rating: str = ""
-    score: int | None = None
-    created_at: str = ""
-    parent_id: str = ""
-    has_children: bool | None = None
-    tags: dict[str, tuple[str, ...]] = {}
-    upstream: dict[str, Any] | None = None
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):

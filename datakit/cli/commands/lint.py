@@ -6,7 +6,9 @@ import click
 
 from datakit.actions.linting import Linted, lint, lint_and_fix
 from datakit.actions.project import open_project
-from datakit.cli.output import Bar, say, say_json, table
+from datakit.cli.output import Bar, say, say_json, table, width
+
+_TABLE_WIDTH = 150
 
 
 @click.command("lint")
@@ -38,7 +40,7 @@ def _print(linted: Linted) -> None:
             say(f"fixed: {fixed.shown_path}: {fixed.message}")
         for refusal in linted.plan.refused:
             say(f"not fixed: {refusal.finding.shown_path}: {refusal.reason}")
-    if report.findings:
+    if report.findings and width() >= _TABLE_WIDTH:
         table(
             ("severity", "code", "path", "what", "cure"),
             [
@@ -46,6 +48,9 @@ def _print(linted: Linted) -> None:
                 for one in report.findings
             ],
         )
+    else:
+        for one in report.findings:
+            say(f"{one.severity} {one.code} {one.name}: {one.shown_path}\n  {one.message}\n  cure: {one.hint}")
     counts = report.counts()
     words = [
         f"{counts[name]} {name}{'s' if counts[name] != 1 else ''}"
