@@ -162,6 +162,13 @@ def _refuse_unfinished(root: Path, repo: pygit2.Repository) -> None:
             raise RepositoryError(f"{root}: a git {word} is unfinished", hint=f"git {word} --abort, or finish it")
 
 
+def _is_ignored(root: Path, outer: Path) -> bool:
+    """Whether the repository around `root` leaves that folder alone."""
+    repo = pygit2.Repository(str(outer))
+    inside = root.resolve().relative_to(Path(repo.workdir).resolve()).as_posix() if repo.workdir else ""
+    return bool(inside) and repo.path_is_ignored(f"{inside}/")
+
+
 def create_repository(root: Path) -> pygit2.Repository:
     """Make `root` a git repository with branch main, or open the empty one that is there.
 
@@ -172,12 +179,13 @@ def create_repository(root: Path) -> pygit2.Repository:
     try:
         root.mkdir(parents=True, exist_ok=True)
         outer = pygit2.discover_repository(str(root))
-        if outer is not None and not (root / ".git").exists():
+        own = (root / ".git").exists()
+        if outer is not None and not own and not _is_ignored(root, Path(outer)):
             raise RepositoryError(
                 f"{root}: lies inside another git repository ({Path(outer).parent})",
-                hint="choose a folder outside of it; a dataset is a repository of its own",
+                hint="choose a folder outside of it, or one that it ignores; a dataset is a repository of its own",
             )
-        repo = pygit2.Repository(str(root)) if outer else pygit2.init_repository(str(root), initial_head="main")
+        repo = pygit2.Repository(str(root)) if own else pygit2.init_repository(str(root), initial_head="main")
         if not os.access(root, os.W_OK):
             raise WriteError(f"{root}: not writable")
     except OSError as error:

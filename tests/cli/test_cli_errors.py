@@ -110,6 +110,10 @@ def test_a_foreign_repository_is_not_taken_over(tmp_path: Path, dsk: Dsk, git: C
     assert done.returncode == 4
     assert "commits that dsk did not make" in done.stderr
     assert dsk(tmp_path, "init", "theirs/inside").returncode == 4
+    (tmp_path / "theirs/.gitignore").write_text("/scratch/\n")
+    done = dsk(tmp_path, "init", "theirs/scratch/set")
+    assert done.returncode == 0, done.stderr
+    assert git(tmp_path / "theirs/scratch/set", "status", "--porcelain") == ""
 
 
 def test_a_file_in_the_place_of_the_folder_is_named(tmp_path: Path, dsk: Dsk) -> None:
