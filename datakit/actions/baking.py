@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import itertools
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,7 +22,7 @@ import msgspec
 
 from datakit.actions.exporting import export_staleness, read_manifest
 from datakit.actions.project import BAKE, Project
-from datakit.config import CONFIG_NAME, check_keys, read_toml
+from datakit.config import CONFIG_NAME, read_toml
 from datakit.errors import ConfigError, InputError, StateError, TrainerError
 from datakit.exports.model import EXPORTS, Manifest
 from datakit.model.order import EXPORT
@@ -31,9 +32,10 @@ from datakit.repo.transaction import transaction
 FORMAT: Final = "kohya"
 INTERRUPTED: Final = 130
 _NEEDS: Final = ("torch", "diffusers", "transformers", "safetensors")
-_TABLES: Final = ("model", "adapter", "objective", "optimizer", "train", "sample")
 _CONFIG: Final = "config.toml"
 _RESULT: Final = "result.json"
+_MANIFEST: Final = "manifest.json"
+_STDERR: Final = 2
 
 
 class Bake(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,6 +93,15 @@ def _train(folder: Path) -> None:
         _run(["run", str(folder / _CONFIG)])
     except InterruptedBakeError as error:
         raise InterruptedBakeError(error.message, hint="dsk bake goes on where it stopped") from error
+    except TrainerError as error:
+        if {path.name for path in folder.iterdir()} <= {_CONFIG, _MANIFEST}:
+            shutil.rmtree(folder)  # it never began
+        if error.exit_code == ConfigError.exit_code:
+            hint = "python -m trainer fields lists every setting"
+            raise ConfigError(
+                f"{CONFIG_NAME} [{BAKE}]: the trainer refuses it; its reason is above", hint=hint
+            ) from error
+        raise
 
 
 def _require_trainer() -> None:
@@ -118,10 +129,6 @@ def _current_manifest(project: Project) -> Manifest:
 
 def _config(project: Project) -> dict[str, Any]:
     asked = project.table(BAKE)
-    check_keys(asked, list(_TABLES), where=f"{CONFIG_NAME} [{BAKE}]")
-    for name, table in asked.items():
-        if not isinstance(table, dict):
-            raise ConfigError(f"{CONFIG_NAME} [{BAKE}]: '{name}' is a table", hint=f"write [{BAKE}.{name}]")
     dataset = project.dataset.root / EXPORT / FORMAT / "dataset.toml"
     return {**asked, "dataset": {"config": str(dataset), "cache": str(project.dataset.private / "latents")}}
 
@@ -129,7 +136,7 @@ def _config(project: Project) -> dict[str, Any]:
 def _folder(project: Project, config: dict[str, Any]) -> Path:
     """The folder of the bake with this very configuration and data that is not in the ledger yet, or of a new one."""
     bakes = project.dataset.private / "bakes"
-    manifest = (project.dataset.root / EXPORT / FORMAT / "manifest.json").read_bytes()
+    manifest = (project.dataset.root / EXPORT / FORMAT / _MANIFEST).read_bytes()
     ledger = project.dataset.root / "bakes"
     for folder in sorted(bakes.glob("*"), reverse=True):
         if not (ledger / f"{folder.name}.toml").exists() and _same_run(folder, config, manifest):
@@ -139,7 +146,7 @@ def _folder(project: Project, config: dict[str, Any]) -> Path:
     free = (name for name in names if not (bakes / name).exists() and not (ledger / f"{name}.toml").exists())
     folder = bakes / next(free)
     folder.mkdir(parents=True)
-    (folder / "manifest.json").write_bytes(manifest)
+    (folder / _MANIFEST).write_bytes(manifest)
     (folder / _CONFIG).write_text(_toml(_with_output(config, folder)), "utf-8")
     return folder
 
@@ -151,7 +158,7 @@ def _with_output(config: dict[str, Any], folder: Path) -> dict[str, Any]:
 def _same_run(folder: Path, config: dict[str, Any], manifest: bytes) -> bool:
     try:
         same_config = (folder / _CONFIG).read_text("utf-8") == _toml(_with_output(config, folder))
-        return same_config and (folder / "manifest.json").read_bytes() == manifest
+        return same_config and (folder / _MANIFEST).read_bytes() == manifest
     except OSError:
         return False
 
@@ -165,11 +172,13 @@ def _toml(tables: Mapping[str, Any]) -> str:
 def _run(arguments: Sequence[str]) -> None:
     """Run the trainer in the foreground; it hears Ctrl-C itself, and termination is passed on to it.
 
+    Its words go to standard error, for they are no result of ours.
+
     Raises:
         InterruptedBakeError: it was stopped and saved its state.
         TrainerError: it failed, with its own exit code; it has told why on the terminal.
     """
-    process = subprocess.Popen([sys.executable, "-m", "trainer", *arguments])
+    process = subprocess.Popen([sys.executable, "-m", "trainer", *arguments], stdout=_STDERR)
 
     def pass_on(number: int, frame: FrameType | None) -> None:
         del frame

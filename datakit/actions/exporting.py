@@ -20,10 +20,10 @@ from datakit.exports.model import (
     encode_manifest,
     manifest_files,
 )
-from datakit.model.order import EXPORT, WIP
+from datakit.model.order import COMPUTED, EXPORT, RAW, WIP
 from datakit.model.progress import Progress, silent
 from datakit.repo.dataset import Dataset
-from datakit.repo.pipeline import Transition
+from datakit.repo.pipeline import Transition, staleness
 from datakit.repo.stagetree import read_items, read_lock, stage_tree
 from datakit.repo.transaction import Transaction, transaction
 from datakit.store.objects import files, find
@@ -51,7 +51,7 @@ def export_format(project: Project, name: str, *, progress: Progress = silent) -
     with transaction(dataset, EXPORT, {"format": name}) as txn:
         wip = stage_tree(dataset, txn.base_tree, WIP)
         if wip is None:
-            raise StateError("wip is empty: nothing to export", hint="dsk advance wip")
+            raise _empty(dataset, txn.base_tree)
         if not export_staleness(dataset, txn.base_tree, export, settings):
             return None
         _refuse_conflicts(dataset, txn.base_tree)
@@ -65,6 +65,28 @@ def export_format(project: Project, name: str, *, progress: Progress = silent) -
         subject = f"{EXPORT}: {name}, {images}"
         commit = txn.commit(subject, trailers={"Stage": EXPORT}) or ""
     return Transition(stage=EXPORT, commit=commit, subject=subject, num_kept=len(items), notes=plan.warnings)
+
+
+def stale_before_wip(project: Project) -> dict[str, str]:
+    """Stage → why it must run again, of the stages that wip is made by: what is exported misses their changes."""
+    dataset, root = project.dataset, project.dataset.head_tree
+    reasons = {step.stage.name: staleness(dataset, root, step) for step in project.steps()}
+    return {stage: reason for stage, reason in reasons.items() if reason}
+
+
+def _empty(dataset: Dataset, root: bytes | None) -> StateError:
+    """Why there is nothing in wip, and what to do about it."""
+    if stage_tree(dataset, root, RAW) is None:
+        return StateError(f"{WIP} is empty: nothing is imported yet", hint="dsk import PATH")
+    for stage in COMPUTED:
+        lock = read_lock(dataset, root, stage)
+        if lock and lock.dropped and stage_tree(dataset, root, stage) is None:
+            dropped = Counted(len(lock.dropped), "image")
+            return StateError(
+                f"{WIP} is empty: {stage} dropped every one of {dropped}",
+                hint=f"change [{stage}] in dsk.toml; {stage}/stage.json says why each was dropped",
+            )
+    return StateError(f"{WIP} is empty: nothing to export", hint=f"dsk advance {WIP}")
 
 
 def export_staleness(dataset: Dataset, root: bytes | None, export: Export, settings: Any) -> str:

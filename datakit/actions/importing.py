@@ -21,7 +21,7 @@ from datakit.model.record import Record, encode_json
 from datakit.repo.dataset import Dataset
 from datakit.repo.stagetree import ItemFiles, read_items, stage_tree
 from datakit.repo.transaction import Transaction, transaction
-from datakit.sources.model import SOURCES, Aside, Folder, Found, Listing
+from datakit.sources.model import SOURCES, Aside, Folder, Found, Listing, is_dataset
 from datakit.store.parallel import spread
 
 
@@ -38,9 +38,11 @@ class ImportReport(msgspec.Struct, kw_only=True):
     """Image → item key, where another image had the name."""
     orphans: dict[str, str] = msgspec.field(default_factory=dict)
     """Caption without an image → its path in the dataset."""
+    adopted: dict[str, str] = msgspec.field(default_factory=dict)
+    """Caption → its path beside an image that the dataset had without one."""
     aside: list[Aside] = msgspec.field(default_factory=list)
     notes: list[str] = msgspec.field(default_factory=list)
-    """Sidecars that could not be used."""
+    """Sidecars and captions that are not what they should be."""
     failed: list[Aside] = msgspec.field(default_factory=list)
     """Files that could not be read."""
 
@@ -63,12 +65,17 @@ def import_folder(
     chosen = SOURCES.load(source) if source else max(SOURCES.all(), key=lambda one: one.detect(folder))
     found = chosen.scan(folder)
     if not found.found and not found.orphans:
-        raise InputError(f"{path}: no images in it", hint="images are known by their extension, such as .png or .webp")
+        left = Counter(aside.reason for aside in found.aside)
+        seen = ", ".join(f"{number} {reason}" for reason, number in left.most_common(3))
+        raise InputError(
+            f"{path}: no images in it" + (f", only: {seen}" if seen else ""),
+            hint="images are known by their extension, such as .png or .webp",
+        )
     report = ImportReport(source=chosen.name, aside=list(found.aside))
     with transaction(project.dataset, "import", {"path": str(path), "concept": concept, "from": source}) as txn:
         running = _Import(txn, folder, report, concept)
         running.take(found, progress)
-        if report.num_imported or report.orphans:
+        if report.num_imported or report.orphans or report.adopted:
             report.commit = txn.commit(_subject(report)) or ""
     return report
 
@@ -80,6 +87,8 @@ def _checked(dataset: Dataset, path: Path) -> Path:
     folder = path.resolve()
     if dataset.root.resolve().is_relative_to(folder):
         raise UsageError(f"{path}: the dataset itself lies in it", hint="give the folder that the scraper wrote")
+    if is_dataset(folder):
+        raise UsageError(f"{path}: is a dataset itself", hint=f"dsk import {path / RAW}")
     for stage in ORDER:
         if folder.is_relative_to((dataset.root / stage).resolve()):
             raise UsageError(f"{path}: is the dataset's own {stage}", hint="its files belong to the dataset already")
@@ -90,6 +99,8 @@ def _subject(report: ImportReport) -> str:
     parts = [str(Counted(report.num_imported, "image"))] if report.num_imported else []
     if report.orphans:
         parts.append(f"{Counted(len(report.orphans), 'caption')} without image")
+    if report.adopted:
+        parts.append(f"{Counted(len(report.adopted), 'caption')} of known images")
     where = f" ({Counted(len(report.concepts), 'concept')})" if report.concepts else ""
     return f"import: {', '.join(parts)} from {report.source}{where}"
 
@@ -97,6 +108,8 @@ def _subject(report: ImportReport) -> str:
 class _Holder(msgspec.Struct):
     """What has a name already."""
 
+    key: str
+    """The name as it is spelled."""
     image: str = ""
     """sha256."""
     caption: bytes | None = None
@@ -166,9 +179,10 @@ class _Import:
         caption = self._caption(row.caption)
         key = self._key(row.image)
         for wanted in (key, f"{key}-{ref.sha256[:6]}", f"{key}-{ref.sha256}"):
-            holder = self.taken.setdefault(wanted.casefold(), _Holder())
+            holder = self.taken.setdefault(wanted.casefold(), _Holder(wanted))
             if holder.image == ref.sha256:
                 self.report.already.append(row.image)
+                self._compare(row.caption, caption, holder)
                 return ""
             if not holder.image and not holder.has_record and holder.caption in {None, caption}:
                 break
@@ -181,15 +195,36 @@ class _Import:
         holder.image, holder.has_record, holder.caption = ref.sha256, True, caption or holder.caption
         return wanted
 
+    def _compare(self, path: str, caption: bytes | None, holder: _Holder) -> None:
+        """The caption of an image that was here already: taken where there is none, else only told of."""
+        if caption is None or caption == holder.caption:
+            return
+        if holder.caption is None:
+            self._adopt(path, caption, holder)
+        else:
+            self.report.notes.append(f"{path}: {RAW}/{holder.key}.txt says something else, and stays")
+
+    def _adopt(self, path: str, caption: bytes, holder: _Holder) -> None:
+        holder.caption = caption
+        self.txn.put_blob(f"{RAW}/{holder.key}.txt", caption)
+        self.report.adopted[path] = f"{RAW}/{holder.key}.txt"
+
     def _caption(self, path: str) -> bytes | None:
         """Id of a caption's blob; None for no caption, and for one that cannot be read, which is reported."""
         if not path:
             return None
         try:
-            return self.txn.dataset.objects.blob(self.folder.read(path))
+            data = self.folder.read(path)
         except InputError as error:
             self.report.failed.append(Aside(path, error.message))
             return None
+        try:
+            data.decode("utf-8")
+        except UnicodeDecodeError as error:
+            self.report.notes.append(
+                f"{path}: not UTF-8 (byte {error.start}), so letters of it will be lost: save it as UTF-8"
+            )
+        return self.txn.dataset.objects.blob(data)
 
     def _record(self, row: Found, ref: ImageRef, head: Header | None) -> Record:
         facts = msgspec.structs.asdict(row.scraped) if row.scraped else {}
@@ -212,9 +247,12 @@ class _Import:
             self.report.already.append(path)
             return
         for wanted in (key, f"{key}-{blob.hex()[:6]}", f"{key}-{blob.hex()}"):
-            holder = self.taken.setdefault(wanted.casefold(), _Holder())
+            holder = self.taken.setdefault(wanted.casefold(), _Holder(wanted))
             if holder.caption in {None, blob}:
                 break
+        if holder.image:
+            self._adopt(path, blob, holder)
+            return
         holder.caption = blob
         self.txn.put_blob(f"{RAW}/{wanted}.txt", blob)
         self.report.orphans[path] = f"{RAW}/{wanted}.txt"
@@ -233,7 +271,7 @@ def _taken(dataset: Dataset, items: Mapping[str, ItemFiles]) -> dict[str, _Holde
     """Case-folded item key → what raw holds under it."""
     found: dict[str, _Holder] = {}
     for key, item in items.items():
-        holder = found.setdefault(key.casefold(), _Holder())
+        holder = found.setdefault(key.casefold(), _Holder(key))
         holder.caption, holder.has_record = item.caption or holder.caption, item.record is not None
         for path, blob in item.images.items():
             ref = dataset.image_ref(f"{RAW}/{path}", blob)

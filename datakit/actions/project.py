@@ -21,6 +21,8 @@ from datakit.repo.transaction import recover
 
 STAGES: Family[Stage] = Family("stages", Stage, "STAGE", word="stage")
 BAKE: Final = "bake"
+BAKE_TABLES: Final = ("model", "adapter", "objective", "optimizer", "train", "sample")
+"""Of `[bake]`; what may stand in them the trainer says."""
 
 
 class Project:
@@ -57,11 +59,16 @@ class Project:
     def settings(self, stage: str) -> Any:
         """Settings of one stage."""
         table, kind = self.table(stage), STAGES.load(stage).settings
+        own = [field.encode_name for field in msgspec.structs.fields(kind)]
+        if table and not own:
+            raise ConfigError(f"{CONFIG_NAME} [{stage}]: '{next(iter(table))}': {stage} has no settings")
         if stage == EXPORT:
-            own = [field.encode_name for field in msgspec.structs.fields(kind)]
             check_keys(table, [*own, *EXPORTS.names()], where=f"{CONFIG_NAME} [{stage}]")
             table = {name: value for name, value in table.items() if name in own}
-        return decode(table, kind, where=f"{CONFIG_NAME} [{stage}]")
+        settings: Any = decode(table, kind, where=f"{CONFIG_NAME} [{stage}]")
+        if stage == EXPORT:
+            check_keys(dict.fromkeys(settings.formats), EXPORTS.names(), where=f"{CONFIG_NAME} [{stage}] formats")
+        return settings
 
     def export_settings(self, name: str) -> Any:
         """Settings of one export format."""
@@ -85,7 +92,9 @@ class Project:
             self.settings(stage)
         for name in {*EXPORTS.names(), *self.settings(EXPORT).formats}:
             self.export_settings(name)
-        self.table(BAKE)
+        check_keys(self.table(BAKE), list(BAKE_TABLES), where=f"{CONFIG_NAME} [{BAKE}]")
+        for name in self.table(BAKE):
+            self.table(BAKE, name)
 
 
 def open_project(start: Path) -> Project:

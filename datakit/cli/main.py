@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 from typing import Final, NamedTuple
@@ -10,7 +11,7 @@ from typing import Final, NamedTuple
 import click
 
 from datakit import __version__
-from datakit.errors import DskError
+from datakit.errors import DskError, WriteError
 
 
 class Entry(NamedTuple):
@@ -84,6 +85,9 @@ def cli(folder: str) -> None:
 
 def main() -> None:
     """Entry point: runs a command and turns an error into one line and an exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names that are not UTF-8, terminals that know no arrow
     try:
         code = cli.main(prog_name="dsk", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
@@ -91,13 +95,25 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("stopped", err=True)
+        click.echo("stopped; the next dsk command tidies up", err=True)
         sys.exit(130)
     except DskError as error:
-        click.echo(f"{click.style('error:', fg='red', bold=True)} {error.message}", err=True)
-        if error.hint:
-            click.echo(f"{click.style('hint:', fg='cyan')}  {error.hint}", err=True)
+        _tell(error)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:
+        failure = WriteError(
+            f"{error.filename or 'dsk'}: {error.strerror or error}", hint="check permissions and the disk"
+        )
+        _tell(failure)
+        sys.exit(failure.exit_code)
+
+
+def _tell(error: DskError) -> None:
+    from datakit.cli.output import plain
+
+    click.echo(f"{click.style('error:', fg='red', bold=True)} {plain(error.message)}", err=True)
+    if error.hint:
+        click.echo(f"{click.style('hint:', fg='cyan')}  {plain(error.hint)}", err=True)

@@ -18,16 +18,22 @@ if TYPE_CHECKING:
 
 _BAR_AFTER_S = 1.0
 _ELSEWHERE_WIDTH = 160
+_SHOWN_CONTROLS = {number: f"\\x{number:02x}" for number in (*range(32), *range(127, 160)) if chr(number) not in "\n\t"}
+
+
+def plain(text: str) -> str:
+    """Text in which a file's name cannot steer the terminal: control characters are shown as escapes."""
+    return text.translate(_SHOWN_CONTROLS)
 
 
 def say(text: str) -> None:
     """One line to standard output."""
-    click.echo(text)
+    click.echo(plain(text))
 
 
 def note(text: str) -> None:
     """One line to standard error, for what is not the command's result."""
-    click.echo(text, err=True)
+    click.echo(plain(text), err=True)
 
 
 def say_json(value: object) -> None:
@@ -41,15 +47,16 @@ def width() -> int:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Sequence[str] = ()) -> None:
-    """A table without lines; cells are text or rich renderables."""
+    """A table without lines; cells are shown as they are, brackets and all."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     drawn = Table(box=None, pad_edge=False, header_style="bold", collapse_padding=True)
     for column in columns:
         drawn.add_column(column, justify="right" if column in right else "left", overflow="fold")
     for row in rows:
-        drawn.add_row(*(str(cell) for cell in row))
+        drawn.add_row(*(Text(plain(str(cell))) for cell in row))
     Console(width=width(), highlight=False).print(drawn)
 
 

@@ -72,6 +72,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         # Bounds inside a union's tuple make msgspec 0.22 free memory twice, so they are checked here.
         if min(self.sides_px) < 64:
             raise ValueError(f"resolution {self.resolution} is under 64 px")
+        if self.enable_bucket:
+            self._check_buckets()
+
+    def _check_buckets(self) -> None:
+        """What sd-scripts asserts when it starts, told now (library/train_util.py, make_buckets)."""
+        steps, low, high = self.bucket_reso_steps, self.min_bucket_reso, self.max_bucket_reso
+        if low < steps:
+            raise ValueError(f"min_bucket_reso {low} is under bucket_reso_steps {steps}")
+        if low - low % steps > min(self.sides_px):
+            raise ValueError(f"min_bucket_reso {low} is over resolution {min(self.sides_px)}: set it to less")
+        if high + -high % steps < max(self.sides_px):
+            raise ValueError(f"max_bucket_reso {high} is under resolution {max(self.sides_px)}: set it to more")
 
     @property
     def sides_px(self) -> tuple[int, int]:

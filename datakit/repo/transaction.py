@@ -106,9 +106,12 @@ class Transaction:
             try:
                 checkout(dataset, found, new_tree, index_file)
             except (OSError, DskError):
-                with contextlib.suppress(OSError, DskError):  # or else the next command goes on from the journal
-                    _move_branch(dataset, commit, self.base, f"taken back: {subject}")
+                # Where even the way back is barred, the next command goes on from the journal. On a full disk the
+                # files that were written make room for what moving the branch needs, so they go first.
+                with contextlib.suppress(OSError, DskError):
+                    _empty_scratch(dataset)
                     checkout(dataset, new_tree, found, index_file)
+                    _move_branch(dataset, commit, self.base, f"taken back: {subject}")
                     _journal_path(dataset).unlink()
                 raise
             _journal_path(dataset).unlink()
@@ -158,11 +161,15 @@ def save_hand_edits(dataset: Dataset) -> str | None:
 
 def _tidy(dataset: Dataset) -> None:
     """Do away with what killed processes left; the caller holds the dataset's lock."""
+    _empty_scratch(dataset)
+    dataset.lfs.tidy()
+    _finish(dataset)
+
+
+def _empty_scratch(dataset: Dataset) -> None:
     scratch = dataset.private / "tmp"
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True, exist_ok=True)
-    dataset.lfs.tidy()
-    _finish(dataset)
 
 
 def _finish(dataset: Dataset) -> None:

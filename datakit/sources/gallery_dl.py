@@ -7,6 +7,9 @@ gallery_dl/extractor/danbooru.py.
 
 from __future__ import annotations
 
+import codecs
+import contextlib
+from itertools import islice
 from typing import Any, Final
 
 import msgspec
@@ -28,16 +31,17 @@ def _sidecar(folder: Folder, image: str) -> str:
 
 
 def _detect(folder: Folder) -> float:
-    for image in folder.images[:_SAMPLE]:
-        path = _sidecar(folder, image)
-        if path and (data := _parse(folder.read(path))) and "category" in data:
-            return 1.0
+    sidecars = (path for image in folder.images if (path := _sidecar(folder, image)))
+    for path in islice(sidecars, _SAMPLE):
+        with contextlib.suppress(InputError):
+            if "category" in (_parse(folder.read(path)) or {}):
+                return 1.0
     return 0.0
 
 
 def _parse(data: bytes) -> dict[str, Any] | None:
     try:
-        value = msgspec.json.decode(data)
+        value = msgspec.json.decode(data.removeprefix(codecs.BOM_UTF8))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return value if isinstance(value, dict) else None

@@ -7,13 +7,18 @@ import stat
 from collections.abc import Callable, Iterable
 from functools import cached_property
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
+from datakit.config import CONFIG_NAME
 from datakit.errors import InputError
 from datakit.model.item import is_image, split_path
+from datakit.model.order import RAW
 from datakit.model.record import Scraped
 from datakit.registry import Family
+
+CAPTION_EXTENSIONS: Final = ("txt", "caption")
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,7 +64,7 @@ class Folder:
 
     @property
     def odd(self) -> list[Aside]:
-        """What has a file's name but is none that could be read safely: links, pipes, devices."""
+        """What is not read: links, pipes, devices, hidden images, and other datasets."""
         return self._walked[1]
 
     @cached_property
@@ -73,15 +78,11 @@ class Folder:
         for folder, folders, names in os.walk(self.root, onerror=refuse):
             prefix = Path(folder).relative_to(self.root).as_posix()
             prefix = "" if prefix == "." else prefix + "/"
-            shown = [name for name in folders if not name.startswith(".")]
-            folders[:] = [name for name in shown if not Path(folder, name).is_symlink()]
-            odd += [Aside(prefix + name, _LINK) for name in sorted({*shown} - {*folders})]
-            for name in sorted(name for name in names if not name.startswith(".")):
-                reason = _why_odd(Path(folder, name))
-                if reason:
-                    odd.append(Aside(prefix + name, reason))
-                else:
-                    found.append(prefix + name)
+            reasons = {name: _why_no_folder(Path(folder, name)) for name in folders if not name.startswith(".")}
+            folders[:] = [name for name, reason in reasons.items() if not reason]
+            reasons |= {name: _why_no_file(Path(folder, name)) for name in names if _is_seen(name)}
+            odd += [Aside(prefix + name, reason) for name, reason in sorted(reasons.items()) if reason]
+            found += [prefix + name for name in names if reasons.get(name) == ""]
         return dict.fromkeys(sorted(found)), odd
 
     @cached_property
@@ -100,10 +101,17 @@ class Folder:
         except OSError as error:
             raise InputError(f"{self.root / path}: {error.strerror}") from error
 
+    @cached_property
+    def _captions(self) -> dict[str, str]:
+        """Path with its extension in lower case → path, of every caption."""
+        split = ((path, *split_path(path)) for path in self.files)
+        return {f"{stem}.{end.lower()}": path for path, stem, end in split if end.lower() in CAPTION_EXTENSIONS}
+
     def caption_of(self, image: str) -> str:
         """The caption beside an image: `x.txt`, `x.caption` or `x.png.txt`; '' for none."""
         stem = split_path(image)[0]
-        return next((path for path in (f"{stem}.txt", f"{stem}.caption", f"{image}.txt") if path in self.files), "")
+        names = (f"{stem}.txt", f"{stem}.caption", f"{image}.txt")
+        return next((self._captions[name] for name in names if name in self._captions), "")
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,30 +133,54 @@ def listing(folder: Folder, found: Iterable[Found], *, used: set[str]) -> Listin
     taken = {row.image for row in rows} | {row.caption for row in rows} | used
     orphans: list[str] = []
     aside = list(folder.odd)
+    stems = {*folder.images, *(split_path(image)[0] for image in folder.images)}
     for path in folder.files:
         if path in taken:
             continue
         extension = split_path(path)[1].lower()
-        if extension in {"txt", "caption"}:
+        if extension in CAPTION_EXTENSIONS:
             orphans.append(path)
+        elif extension == "json":
+            aside.append(Aside(path, _UNREAD if split_path(path)[0] in stems else "metadata of no single image"))
         else:
             aside.append(Aside(path, _REASONS.get(extension, "not an image")))
     return Listing(found=rows, orphans=orphans, aside=aside)
 
 
-def _why_odd(path: Path) -> str:
-    mode = path.lstat().st_mode
+def _is_seen(name: str) -> bool:
+    """Hidden files are the system's own, but a hidden image may have been meant."""
+    return not name.startswith(".") or is_image(name.lstrip("."))
+
+
+def _why_no_file(path: Path) -> str:
+    try:
+        mode = path.lstat().st_mode
+    except OSError as error:
+        return error.strerror or str(error)
     if stat.S_ISLNK(mode):
         return _LINK
-    return "" if stat.S_ISREG(mode) else "not a regular file"
+    if not stat.S_ISREG(mode):
+        return "not a regular file"
+    return "hidden" if path.name.startswith(".") else ""
 
 
-_LINK = "a symbolic link, not followed"
+def _why_no_folder(path: Path) -> str:
+    if path.is_symlink():
+        return _LINK
+    return "another dataset; its raw folder can be imported" if is_dataset(path) else ""
+
+
+def is_dataset(path: Path) -> bool:
+    """Whether a folder is a dataset of dsk, whose stages hold each image several times."""
+    return (path / CONFIG_NAME).is_file() and (path / RAW).is_dir()
+
+
+_LINK = "symbolic link (not followed)"
+_UNREAD = "metadata in a form that is not read"
 _REASONS = {
     **dict.fromkeys(("mp4", "webm", "mkv", "mov", "avi"), "video"),
     "swf": "flash",
     "zip": "archive (an ugoira's frames, perhaps)",
-    "json": "metadata without its image",
     "npz": "a trainer's cache",
     "psd": "a Photoshop document",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import resource
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from datakit.actions.advancing import advance
 from datakit.actions.importing import import_folder
@@ -129,6 +131,35 @@ def test_a_work_tree_that_cannot_follow_takes_the_branch_back(project: Project, 
     assert list(frozen.iterdir()) == []
     subprocess.run(["chattr", "-i", str(frozen)], check=True)
     advance(open_project(project.dataset.root))
+    assert_sound(project, git)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 3 MiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    words = ["mount", "-t", "tmpfs", "-o", "size=3m", "none", str(folder)]
+    done = subprocess.run(words, capture_output=True, check=False)
+    if done.returncode:
+        pytest.skip("a small file system cannot be mounted here")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_full_disk_fails_the_command_and_nothing_else(small_disk: Path, tmp_path: Path, git: Git) -> None:
+    noise, project = tmp_path / "noise", open_project(start_dataset(small_disk / "set"))
+    noise.mkdir()
+    for i in range(8):  # the store holds them, the work tree beside it does not
+        Image.frombytes("RGB", (300, 300), os.urandom(270_000)).save(noise / f"{i}.png")
+    before = state(project, git)
+    with pytest.raises(WriteError, match="No space left"):
+        import_folder(project, noise)
+    assert state(project, git) == before
+    assert_sound(project, git)
+    subprocess.run(["mount", "-o", "remount,size=40m", str(small_disk)], check=True)
+    import_folder(open_project(project.dataset.root), noise)
+    assert len(list(project.dataset.root.glob("raw/*/*.png"))) == 8
     assert_sound(project, git)
 
 

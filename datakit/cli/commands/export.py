@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from datakit.actions.exporting import export_format
+from datakit.actions.exporting import export_format, stale_before_wip
 from datakit.actions.project import open_project
 from datakit.cli.output import Bar, note, say, say_json
 from datakit.exports.model import EXPORTS
@@ -31,5 +31,7 @@ def command(formats: tuple[str, ...], show: bool, as_json: bool) -> None:
                 say(written.subject if written else f"export: {name} is up to date")
                 for warning in written.notes if written else ():
                     note(f"note: {warning}")
+    for stage, reason in stale_before_wip(project).items():
+        note(f"note: {stage} is out of date ({reason}): dsk advance, to export that too")
     if as_json:
         say_json(done)

@@ -1,5 +1,6 @@
 """dsk import."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -7,6 +8,7 @@ import click
 from datakit.actions.importing import ImportReport, import_folder
 from datakit.actions.project import open_project
 from datakit.cli.output import Bar, note, say, say_json, table
+from datakit.sources.model import SOURCES
 
 _SHOWN = 10
 
@@ -33,32 +35,32 @@ def command(path: Path, concept: str, source: str, as_json: bool) -> None:
 
 
 def _print(report: ImportReport) -> None:
-    say(f"read as {report.source}")
-    table(("concept", "images"), report.concepts.items(), right=("images",))
+    say(f"read as {SOURCES.load(report.source).title}")
+    if report.concepts:
+        table(("concept", "images"), report.concepts.items(), right=("images",))
     rows = [
         ("imported", report.num_imported),
         ("already there", len(report.already)),
         ("renamed", len(report.renamed)),
         ("captions without image", len(report.orphans)),
+        ("captions of known images", len(report.adopted)),
         ("left aside", len(report.aside)),
         ("unreadable files", len(report.failed)),
     ]
-    say(", ".join(f"{what} {number}" for what, number in rows if number))
-    for image, key in report.renamed.items():
-        say(f"  {image} → raw/{key}: its name was taken by another image")
-    for caption in report.orphans:
-        say(f"  {caption}: no image of that name; dsk lint looks for the one it belongs to")
-    _list("left aside", [f"{aside.path}: {aside.reason}" for aside in report.aside])
-    for line in report.notes:
-        note(f"note: {line}")
-    for failed in report.failed:
-        note(f"error: {failed.reason}")
+    counts = ", ".join(f"{what} {number}" for what, number in rows if number)
+    say(counts if report.commit else f"nothing new: {counts}")
+    _list(say, "renamed", [f"{image} → raw/{key} (its name was taken)" for image, key in report.renamed.items()])
+    _list(say, "no image", [f"{caption}; dsk lint looks for the one it belongs to" for caption in report.orphans])
+    _list(say, "caption", [f"{caption} → {path}" for caption, path in report.adopted.items()])
+    _list(say, "left aside", [f"{aside.path}: {aside.reason}" for aside in report.aside])
+    _list(note, "note", report.notes)
+    _list(note, "error", [failed.reason for failed in report.failed])
     if report.commit:
         say("next: dsk lint, dsk advance")
 
 
-def _list(what: str, lines: list[str]) -> None:
+def _list(tell: Callable[[str], None], what: str, lines: list[str]) -> None:
     for line in lines[:_SHOWN]:
-        say(f"  {what}: {line}")
+        tell(f"  {what}: {line}")
     if len(lines) > _SHOWN:
-        say(f"  … and {len(lines) - _SHOWN} more {what} (--json lists them)")
+        tell(f"  {what}: … and {len(lines) - _SHOWN:,} more (--json lists them)")

@@ -1,5 +1,6 @@
 """dsk init."""
 
+import shlex
 from pathlib import Path
 
 import click
@@ -17,4 +18,4 @@ def command(folder: Path) -> None:
     """
     root = start_dataset(folder)
     say(f"a new dataset in {root}")
-    say("next: dsk import PATH")
+    say("next: dsk import PATH" if root == Path.cwd() else f"next: cd {shlex.quote(str(folder))}, then dsk import PATH")

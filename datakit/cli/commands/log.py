@@ -12,7 +12,9 @@ from datakit.repo.oplog import history
 
 
 @click.command("log")
-@click.option("-n", "number", default=20, show_default=True, help="How many operations; 0 for all.")
+@click.option(
+    "-n", "number", type=click.IntRange(min=0), default=20, show_default=True, help="How many operations; 0 for all."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print them as JSON.")
 def command(number: int, as_json: bool) -> None:
     """Show the operations of this branch, newest first: one commit each."""
