@@ -115,7 +115,7 @@ def _plan(items: Sequence[ExportItem], settings: Settings, folder: str) -> Plan:
 
 def _one_line(caption: str) -> str:
     """sd-scripts reads the first line only, so lines are joined as tags are."""
-    lines = (line.strip().rstrip(",") for line in caption.splitlines())
+    lines = (line.strip().strip(",").strip() for line in caption.splitlines())
     return ", ".join(filter(None, lines))
 
 
