@@ -100,7 +100,7 @@ def test_each_file_of_a_folder_is_in_the_report_once(empty: Project, tmp_path: P
     report: ImportReport = import_folder(empty, folder)
     assert (report.num_imported, sorted(report.orphans)) == (2, ["aria/lost.txt"])
     assert sorted(aside.path for aside in report.aside) == ["aria/.h.png", "aria/v.mp4"]
-    assert not (report.already or report.adopted or report.failed or report.notes or report.renamed)
+    assert not any((report.already, report.adopted, report.failed, report.notes, report.renamed))
 
 
 def test_a_name_that_is_no_utf_8_comes_in(empty: Project, tmp_path: Path) -> None:

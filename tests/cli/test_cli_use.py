@@ -86,10 +86,20 @@ def test_a_folder_that_is_none_is_named(tmp_path: Path, dsk: Dsk) -> None:
         assert f"{tmp_path / name}: " in done.stderr
 
 
-def test_a_terminal_that_knows_no_arrow_is_served(advanced: Project, dsk: Dsk) -> None:
-    done = dsk(advanced.dataset.root, "--help", env={"PYTHONIOENCODING": "ascii"})
-    assert done.returncode == 0, done.stderr
-    assert "raw \\u2192 filtered" in done.stdout
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_a_name_that_is_no_utf_8_can_be_told(empty: Project, tmp_path: Path, dsk: Dsk, encoding: str) -> None:
+    (tmp_path / "s").mkdir()
+    Image.new("RGB", (300, 300)).save(tmp_path / "s/x.png")
+    try:
+        (tmp_path / "s/\udcff.mp4").write_bytes(b"")
+    except OSError:
+        pytest.skip("this file system takes no such name")
+    env = {"PYTHONIOENCODING": encoding}
+    done = dsk(empty.dataset.root, "import", str(tmp_path / "s"), env=env)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert ".mp4: video" in done.stdout
+    report = json.loads(dsk(empty.dataset.root, "import", str(tmp_path / "s"), "--json", env=env).stdout)
+    assert report["aside"] == [{"path": "\\udcff.mp4", "reason": "video"}]
 
 
 def test_a_bake_that_never_began_leaves_no_folder(advanced: Project, dsk: Dsk) -> None:
