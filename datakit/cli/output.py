@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
 _BAR_AFTER_S = 1.0
-_ELSEWHERE_WIDTH = 160
+_ELSEWHERE_WIDTH = 1000  # one line a row, for grep
 _SHOWN_CONTROLS = {number: f"\\x{number:02x}" for number in (*range(32), *range(127, 160)) if chr(number) not in "\n\t"}
 
 
