@@ -11,8 +11,8 @@ from datakit.model.item import CAPTION_EXTENSION, is_image, split_path
 from datakit.model.order import COMPUTED, EXPORT, ORDER, WIP
 from datakit.repo.handedits import describe
 from datakit.repo.pipeline import staleness
+from datakit.repo.scan import Scan, scan
 from datakit.repo.stagetree import read_lock, stage_tree
-from datakit.repo.worktree import Scan, scan
 
 
 class StageStatus(msgspec.Struct, frozen=True, kw_only=True):

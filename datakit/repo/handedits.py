@@ -11,7 +11,7 @@ from datakit.model.item import is_image, split_path
 from datakit.model.order import EXPORT, ORDER
 from datakit.repo.dataset import Dataset
 from datakit.repo.layout import is_stored_as_pointer
-from datakit.repo.worktree import Edit, Scan
+from datakit.repo.scan import Edit, Scan
 from datakit.store.lfs import parse_pointer
 
 

@@ -22,10 +22,11 @@ import pygit2
 from datakit.errors import DskError, LockedError, RepositoryError, WriteError
 from datakit.model.item import ImageRef
 from datakit.model.record import compact_json
+from datakit.repo.checkout import checkout, refresh, refuse_obstacles
 from datakit.repo.dataset import JOURNAL, Dataset
 from datakit.repo.handedits import describe, heal_shared, take_in
 from datakit.repo.oplog import encode_commit, message
-from datakit.repo.worktree import checkout, refresh, refuse_obstacles, scan
+from datakit.repo.scan import scan
 from datakit.store.durable import replace_file, sync_filesystem
 from datakit.store.index import locked_index
 from datakit.store.lock import exclusive

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+import datakit.repo.checkout as checkout_module
 import datakit.repo.transaction as transaction_module
-import datakit.repo.worktree as worktree_module
 from datakit.actions.advancing import advance
 from datakit.actions.project import Project, open_project
 from datakit.actions.reporting import read_status
@@ -26,14 +26,14 @@ def settings(project: Project, text: str) -> Project:
 
 def test_a_file_saved_between_the_look_and_the_write_stays(advanced: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     caption = advanced.dataset.root / "cleaned/aria/danbooru_0.txt"
-    write_files = worktree_module._write_files
+    write_files = checkout_module._write_files
 
     def save_first(dataset: Any, fresh: Any, lines: Any) -> Any:
         if any(row.path.startswith("cleaned/") for row in fresh):
             caption.write_text("saved just now")
         return write_files(dataset, fresh, lines)
 
-    monkeypatch.setattr(worktree_module, "_write_files", save_first)
+    monkeypatch.setattr(checkout_module, "_write_files", save_first)
     advance(settings(advanced, '[cleaned]\ntrigger = "t"\n'), "cleaned")
     assert caption.read_text() == "saved just now"
     assert read_status(open_project(advanced.dataset.root)).hand_edits == ("cleaned/aria/danbooru_0.txt",)
