@@ -16,6 +16,7 @@ from datakit.repo.dataset import Dataset
 
 _TRAILER = "Dsk-"
 UNDO = "undo"
+MERGE = "merge"
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _CRUD = re.compile(r"[\x00-\x1f<>]")
 
@@ -112,13 +113,19 @@ def history(dataset: Dataset) -> Iterator[Operation]:
         commit = first_parent(dataset, commit)
 
 
-def machine_tip(dataset: Dataset) -> bytes | None:
-    """The newest commit of the machine line: the second parent of the newest stage transition."""
-    commit = dataset.head
+def machine_tip(dataset: Dataset, commit: bytes | None = None) -> bytes | None:
+    """The newest commit of the machine line as `commit` (default: HEAD) sees it.
+
+    An operation that changes what the functions are taken to have made has it as its last parent, behind the branch
+    and, in a merge of two branches, behind the other branch.
+    """
+    commit = commit or dataset.head
     while commit is not None:
         parents = dataset.commit(commit).parent_ids
-        if len(parents) == 2 and read_operation(dataset, commit).stage:
-            return bytes(parents[1].raw)
+        if len(parents) > 1:
+            op = read_operation(dataset, commit).op
+            if op and len(parents) > (2 if op == MERGE else 1):
+                return bytes(parents[-1].raw)
         commit = bytes(parents[0].raw) if parents else None
     return None
 
