@@ -57,4 +57,4 @@ def _caption(subject: Subject, settings: Settings) -> str | None:
     return format_canonical(tags) if tags else None
 
 
-STAGE = Stage(name="captioned", version=1, settings=Settings, decide=decide, summarise=summarise)
+STAGE = Stage(name="captioned", version=1, settings=Settings, decide=decide, scope="item", summarise=summarise)

@@ -7,7 +7,7 @@ An item without a caption gets the trigger alone, or no caption when there is no
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 
@@ -35,12 +35,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def decide(subjects: Sequence[Subject], settings: Settings) -> list[Outcome]:
-    """Write each item's prompt.
-
-    Raises:
-        ConfigError: `triggers` names a concept that the dataset does not have.
-    """
-    _check_concepts(subjects, settings)
+    """Write each item's prompt."""
     blacklist = frozenset(map(to_canonical, settings.blacklist))
     return [
         Keep(key=subject.key, image=subject.image, caption=_prompt(subject, settings, blacklist))
@@ -56,13 +51,17 @@ def summarise(subjects: Sequence[Subject], outcomes: Sequence[Outcome]) -> str:
     return count(len(items) - missing, "prompt") + in_brackets([*notes, *dropped_parts(outcomes)])
 
 
-def _check_concepts(subjects: Sequence[Subject], settings: Settings) -> None:
-    """A trigger for a misspelled concept would be missing from every one of its captions."""
-    concepts = sorted({concept_of(subject.key) for subject in subjects})
+def check(concepts: Collection[str], settings: Settings) -> None:
+    """A trigger for a misspelled concept would be missing from every one of its captions.
+
+    Raises:
+        ConfigError: `triggers` names a concept that the dataset does not have.
+    """
     for name in settings.triggers:
         if concepts and name not in concepts:
-            like = nearest(name, concepts)
-            hint = f"did you mean '{like}'?" if like else f"concepts: {', '.join(filter(None, concepts))}"
+            known = sorted(concepts)
+            like = nearest(name, known)
+            hint = f"did you mean '{like}'?" if like else f"concepts: {', '.join(filter(None, known))}"
             raise ConfigError(f"cleaned.triggers: there is no concept '{name}'", hint=hint)
 
 
@@ -76,4 +75,12 @@ def _prompt(subject: Subject, settings: Settings, blacklist: frozenset[str]) -> 
     return prompt or None
 
 
-STAGE = Stage(name="cleaned", version=1, settings=Settings, decide=decide, summarise=summarise)
+STAGE = Stage(
+    name="cleaned",
+    version=1,
+    settings=Settings,
+    decide=decide,
+    scope="item",
+    check=check,
+    summarise=summarise,
+)

@@ -109,6 +109,7 @@ STAGE = Stage(
     version=1,
     settings=Settings,
     decide=decide,
+    scope="item",
     inspect=inspect,
     inspect_options=inspect_options,
     summarise=summarise,

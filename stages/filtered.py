@@ -111,4 +111,6 @@ def _rank(subject: Subject) -> tuple[bool, bool, str]:
     return not has_tags, not subject.scraped_caption, subject.key
 
 
-STAGE = Stage(name="filtered", version=1, settings=Settings, decide=decide, inspect=inspect, summarise=summarise)
+STAGE = Stage(
+    name="filtered", version=1, settings=Settings, decide=decide, scope="content", inspect=inspect, summarise=summarise
+)

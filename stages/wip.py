@@ -29,4 +29,4 @@ def summarise(subjects: Sequence[Subject], outcomes: Sequence[Outcome]) -> str:
     return count(len(kept(outcomes)), "item") + in_brackets(dropped_parts(outcomes))
 
 
-STAGE = Stage(name="wip", version=1, settings=Settings, decide=decide, summarise=summarise)
+STAGE = Stage(name="wip", version=1, settings=Settings, decide=decide, scope="item", summarise=summarise)

@@ -26,12 +26,7 @@ def advance(
         UsageError: no such stage.
         StateError: raw is empty.
     """
-    if upto not in ORDER or upto == RAW:
-        like = nearest(upto, list(ORDER[1:]))
-        raise UsageError(
-            f"no stage '{upto}' to advance to",
-            hint=f"did you mean '{like}'?" if like else f"one of: {', '.join(ORDER[1:])}",
-        )
+    check_stage(upto)
     project.check()
     done: list[Transition] = []
     for step in project.steps()[: ORDER.index(upto)]:
@@ -44,6 +39,20 @@ def advance(
             done.append(ran)
             tell(ran)
     return done
+
+
+def check_stage(upto: str) -> None:
+    """Refuse a word that names no stage to advance to.
+
+    Raises:
+        UsageError: names the nearest.
+    """
+    if upto not in ORDER or upto == RAW:
+        like = nearest(upto, list(ORDER[1:]))
+        raise UsageError(
+            f"no stage '{upto}' to advance to",
+            hint=f"did you mean '{like}'?" if like else f"one of: {', '.join(ORDER[1:])}",
+        )
 
 
 def run_stage(project: Project, stage: str, *, progress: Progress = silent) -> Transition | None:
@@ -61,7 +70,7 @@ def run_stage(project: Project, stage: str, *, progress: Progress = silent) -> T
 def _run(project: Project, step: Step, progress: Progress, *, force: bool) -> Transition | None:
     dataset = project.dataset
     with transaction(dataset, step.stage.name) as txn:
-        if stage_tree(dataset, txn.base_tree, RAW) is None:
+        if stage_tree(dataset, txn.base_tree, RAW) is None and not staleness(dataset, txn.base_tree, step):
             raise StateError(f"{step.stage.name}: raw has no images yet", hint="dsk import PATH")
         if not force and not staleness(dataset, txn.base_tree, step):
             return None

@@ -7,21 +7,33 @@ import msgspec
 from datakit.actions.exporting import export_staleness
 from datakit.actions.project import Project
 from datakit.exports.model import EXPORTS
-from datakit.model.item import CAPTION_EXTENSION, is_image, split_path
+from datakit.model.item import is_image, split_path
+from datakit.model.lock import Lock
 from datakit.model.order import COMPUTED, EXPORT, ORDER, WIP
+from datakit.repo.counting import Count, count_stages
+from datakit.repo.dataset import Dataset
 from datakit.repo.handedits import describe
+from datakit.repo.pending import pending_tree
 from datakit.repo.pipeline import staleness
-from datakit.repo.scan import Scan, scan
+from datakit.repo.scan import scan
 from datakit.repo.stagetree import read_lock, stage_tree
+from datakit.store.objects import diff
 
 
 class StageStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """One stage as it stands."""
+    """One stage as it stands, hand edits that are not committed yet included."""
 
     stage: str
     num_images: int
     num_captions: int
+    num_orphans: int = 0
+    """Captions without an image."""
     num_dropped: int = 0
+    """Items that the stage's function left out, and nobody put back."""
+    num_by_hand: int = 0
+    """Items that people made otherwise than the stage's function."""
+    hand_edits: tuple[str, ...] = ()
+    """Paths that the next operation will commit."""
     stale: str = ""
     """Why it must run again; '' when it is up to date."""
     conflicts: tuple[str, ...] = ()
@@ -31,6 +43,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     """The whole dataset as it stands."""
 
     root: str
+    branch: str
+    """'' where HEAD stands on a commit instead."""
     commit: str
     stages: tuple[StageStatus, ...]
     hand_edits: tuple[str, ...]
@@ -45,33 +59,49 @@ def read_status(project: Project) -> Status:
     project.check()
     dataset = project.dataset
     found = scan(dataset)
-    root = dataset.head_tree
+    root = pending_tree(dataset, found.edits)
+    counts = count_stages(dataset, (stage_tree(dataset, root, stage) for stage in ORDER))
+    edits = tuple(edit.path for edit in found.edits)
     return Status(
         root=str(dataset.root),
+        branch="" if dataset.repo.head_is_detached else dataset.branch_ref.removeprefix("refs/heads/"),
         commit=dataset.head.hex() if dataset.head else "",
-        stages=tuple(_stage(project, root, stage, found) for stage in ORDER),
-        hand_edits=tuple(edit.path for edit in found.edits),
+        stages=tuple(
+            _stage(project, root, stage, sum(count.values(), Count()), edits)
+            for stage, count in zip(ORDER, counts, strict=True)
+        ),
+        hand_edits=edits,
         hand_edits_summary=describe(found.edits),
         unmanaged=tuple(found.unmanaged),
     )
 
 
-def _stage(project: Project, root: bytes | None, stage: str, found: Scan) -> StageStatus:
+def _stage(project: Project, root: bytes | None, stage: str, count: Count, edits: tuple[str, ...]) -> StageStatus:
     lock = read_lock(project.dataset, root, stage)
-    images, captions = _count(found, f"{stage}/")
+    touched, images = _by_hand(project.dataset, root, lock)
     return StageStatus(
         stage=stage,
-        num_images=images,
-        num_captions=captions,
-        num_dropped=len(lock.dropped) if lock else 0,
+        num_images=count.images,
+        num_captions=count.captions,
+        num_orphans=count.orphans,
+        num_dropped=len(lock.dropped.keys() - images) if lock else 0,
+        num_by_hand=len(touched),
+        hand_edits=tuple(path for path in edits if path.startswith(f"{stage}/")),
         stale=_stale(project, root, stage),
         conflicts=tuple(sorted(lock.conflicts)) if lock else (),
     )
 
 
-def _count(found: Scan, prefix: str) -> tuple[int, int]:
-    paths = [path for path in found.stats if path.startswith(prefix)]
-    return sum(map(is_image, paths)), sum(split_path(path)[1] == CAPTION_EXTENSION for path in paths)
+def _by_hand(dataset: Dataset, root: bytes | None, lock: Lock | None) -> tuple[set[str], set[str]]:
+    """Items that people made otherwise than the stage's function, and those of them that have an image of theirs."""
+    if lock is None:
+        return set(), set()
+    auto = bytes.fromhex(lock.auto) or None
+    if auto is not None and not dataset.objects.has(auto):
+        return set(), set()  # dsk verify tells of it
+    changes = list(diff(dataset.objects, auto, stage_tree(dataset, root, lock.stage)))
+    touched = {split_path(change.path)[0] for change in changes}
+    return touched, {split_path(change.path)[0] for change in changes if change.new and is_image(change.path)}
 
 
 def _stale(project: Project, root: bytes | None, stage: str) -> str:

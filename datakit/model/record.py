@@ -74,13 +74,19 @@ def _printable(value: Any) -> Any:
     return value
 
 
-def decode_record(data: bytes, *, path: str) -> Record:
-    """Read a record.
+class _Facts(Record, frozen=True, kw_only=True):
+    """A record that is read without its `upstream`, which is most of its bytes."""
+
+    upstream: dict[str, Any] | None = msgspec.field(default=None, name="-")
+
+
+def decode_record(data: bytes, *, path: str, upstream: bool = True) -> Record:
+    """Read a record; without `upstream` where a hundred thousand are held at once.
 
     Raises:
         InputError: not a record; names `path` and the field.
     """
     try:
-        return msgspec.json.decode(data, type=Record)
+        return msgspec.json.decode(data, type=Record if upstream else _Facts)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not a valid record: {error}", hint="dsk undo, or restore the file") from error

@@ -7,8 +7,8 @@ Neither sees the disk, the clock or the network, so a stage gives the same tree 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, Literal
 
 import msgspec
 
@@ -36,6 +36,7 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     caption: str | None = None
     """As the stage before wrote it."""
     record: Record | None = None
+    """Without its `upstream`."""
     scraped_caption: str | None = None
     """The caption file that came along with the scrape (raw/<key>.txt)."""
     facts: dict[str, Any] = {}
@@ -64,6 +65,7 @@ class Drop(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Outcome = Keep | Drop
+Scope = Literal["item", "content", "all"]
 
 
 class Stage(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,6 +78,11 @@ class Stage(msgspec.Struct, frozen=True, kw_only=True):
     """Section `[name]` of dsk.toml: frozen, strict, every field with a default and a docstring."""
     decide: Callable[[Sequence[Subject], Any], Sequence[Outcome]]
     """(subjects sorted by key, settings) → one outcome per subject, in their order."""
+    scope: Scope = "all"
+    """What an item's outcome depends on, settings aside: the `item` alone, also the other items with the very same
+    image (`content`), or `all` items. When inputs change, only items within that reach are decided anew."""
+    check: Callable[[Collection[str], Any], None] | None = None
+    """(concepts of all items, settings); raises ConfigError where they do not go together."""
     inspect: Callable[[bytes, Any], Product] | None = None
     """(image bytes, inspect_options(settings)) → product. Never raises on bad bytes: that is a fact."""
     inspect_options: Callable[[Any], Any] | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterator
 
 import msgspec
 
@@ -10,7 +10,8 @@ from datakit.model.item import CAPTION_EXTENSION, is_image, split_path
 from datakit.model.lock import Conflict, Lock
 from datakit.model.merge import merge_captions
 from datakit.repo.dataset import Dataset
-from datakit.store.objects import FILE_MODE, Change, Value, diff, edit_tree, entries, files, find
+from datakit.repo.stagetree import TreeView
+from datakit.store.objects import FILE_MODE, TREE_MODE, Change, Entry, Objects, Value, diff, edit_tree
 from datakit.tags.names import to_canonical
 
 
@@ -30,81 +31,81 @@ def merge_stage(
 
     Costs what people changed, not the size of the stage: `theirs` with the changes base → ours applied.
     """
-    made = dict(files(dataset.objects, theirs))
-    images = _images_by_key(made)
-    edits: dict[str, Value] = {path: entry for path, entry in entries(dataset.objects, ours) if entry.mode != FILE_MODE}
+    made = TreeView(dataset, theirs)
+    sides = TreeView(dataset, base), TreeView(dataset, ours)
+    edits: dict[str, Value] = dict(_odd_entries(dataset.objects, base, ours))
     conflicts: dict[str, Conflict] = {}
     gone: list[str] = []
+    placed: set[str] = set()
     changes = sorted(diff(dataset.objects, base, ours), key=lambda change: _is_caption(change.path))
-    for path in _removed_again(changes, images):
+    for path in _removed_again(changes, made):
         edits[path] = None
     for change in changes:
-        their = made.get(change.path)
+        their = made.blob(change.path)
         if their in {change.old, change.new}:
             value = change.new
         else:
             value, clear = _resolve(dataset, change, their)
             if not clear:
                 conflicts[change.path] = _conflict(change.new, their)
-        if value is not None and their is None and _went_with_image(change, images):
+        if value is not None and their is None and _went_with_image(change, made, placed):
             gone.append(change.path)
             continue
         edits[change.path] = value
         if change.new is not None and is_image(change.path):
-            found = _take_place(dataset, change, images, (base, ours), edits)
+            placed.add(split_path(change.path)[0])
+            found = _take_place(change, made, sides, edits)
             if found is not None:
                 conflicts[change.path] = found
     tree = edit_tree(dataset.objects, theirs, edits.items())
     return Merged(tree, {**_still_open(dataset, previous, tree), **conflicts}, tuple(gone))
 
 
-def _removed_again(changes: list[Change], images: dict[str, dict[str, bytes]]) -> Iterator[str]:
+def _odd_entries(
+    objects: Objects, base: bytes | None, ours: bytes | None, prefix: str = ""
+) -> Iterator[tuple[str, Entry]]:
+    """Links, programs and submodules that people put into the stage; functions make regular files only."""
+    if ours is None or base == ours:
+        return
+    before = objects.tree(base) if base else {}
+    for name, entry in objects.tree(ours).items():
+        if entry.mode == TREE_MODE:
+            old = before.get(name)
+            below = old.oid if old and old.mode == TREE_MODE else None
+            yield from _odd_entries(objects, below, entry.oid, f"{prefix}{name}/")
+        elif entry.mode != FILE_MODE:
+            yield f"{prefix}{name}", entry
+
+
+def _removed_again(changes: list[Change], made: TreeView) -> Iterator[str]:
     """Images of items that a person removed, however their files are called now."""
     kept = {split_path(change.path)[0] for change in changes if change.new and is_image(change.path)}
     for change in changes:
         key = split_path(change.path)[0]
         if change.new is None and is_image(change.path) and key not in kept:
-            yield from (path for path in images.get(key, {}) if path != change.path)
-
-
-def _images_by_key(made: Mapping[str, bytes]) -> dict[str, dict[str, bytes]]:
-    """Item key → its images as path → blob."""
-    images: dict[str, dict[str, bytes]] = {}
-    for path, blob in made.items():
-        if is_image(path):
-            images.setdefault(split_path(path)[0], {})[path] = blob
-    return images
+            yield from (path for path in made.item(key).images if path != change.path)
 
 
 def _take_place(
-    dataset: Dataset,
-    change: Change,
-    images: dict[str, dict[str, bytes]],
-    sides: tuple[bytes | None, bytes | None],
-    edits: dict[str, Value],
+    change: Change, made: TreeView, sides: tuple[TreeView, TreeView], edits: dict[str, Value]
 ) -> Conflict | None:
     """Let our image stand for the item: theirs under another extension goes, and our caption stays with it.
 
-    `sides` are the trees of base and ours. Returns the conflict, where theirs is new.
+    `sides` are base and ours. Returns the conflict, where theirs is new.
     """
     base, ours = sides
     key = split_path(change.path)[0]
+    images = made.item(key).images
     conflict: Conflict | None = None
-    for path, blob in images.get(key, {}).items():
-        if path != change.path and _blob_at(dataset, ours, path) is None:
+    for path, blob in images.items():
+        if path != change.path and ours.blob(path) is None:
             edits[path] = None
-            if _blob_at(dataset, base, path) != blob:
+            if base.blob(path) != blob:
                 conflict = _conflict(change.new, blob)
-    if key not in images:
-        images[key] = {}
+    if not images:
         caption = f"{key}.{CAPTION_EXTENSION}"
-        edits[caption] = _blob_at(dataset, ours, caption)
+        edits[caption] = ours.blob(caption)
     return conflict
-
-
-def _blob_at(dataset: Dataset, tree: bytes | None, path: str) -> bytes | None:
-    entry = find(dataset.objects, tree, path) if tree else None
-    return entry.oid if entry else None
 
 
 def _is_caption(path: str) -> bool:
@@ -125,9 +126,10 @@ def _resolve(dataset: Dataset, change: Change, their: bytes | None) -> tuple[byt
     return dataset.objects.blob(merge_captions(base, ours, theirs, canonical=to_canonical).encode()), True
 
 
-def _went_with_image(change: Change, kept: Container[str]) -> bool:
+def _went_with_image(change: Change, made: TreeView, placed: Container[str]) -> bool:
     """Whether this is the caption of an item that neither the stage before nor a person keeps."""
-    return change.old is not None and _is_caption(change.path) and split_path(change.path)[0] not in kept
+    key = split_path(change.path)[0]
+    return change.old is not None and _is_caption(change.path) and key not in placed and not made.item(key).images
 
 
 def _conflict(ours: bytes | None, theirs: bytes | None) -> Conflict:
@@ -138,7 +140,9 @@ def _still_open(dataset: Dataset, previous: Lock | None, tree: bytes | None) -> 
     """Earlier conflicts on files that nobody touched since."""
     if previous is None or not previous.conflicts:
         return {}
-    here = dict(files(dataset.objects, tree))
+    here = TreeView(dataset, tree)
     return {
-        path: conflict for path, conflict in previous.conflicts.items() if (here.get(path, b"").hex()) == conflict.ours
+        path: conflict
+        for path, conflict in previous.conflicts.items()
+        if (here.blob(path) or b"").hex() == conflict.ours
     }

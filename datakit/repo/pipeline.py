@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
 
 from datakit.config import digest
 from datakit.errors import StateError
-from datakit.model.item import CAPTION_EXTENSION, LOCK_NAME, ImageRef
+from datakit.model.item import CAPTION_EXTENSION, LOCK_NAME, split_path
 from datakit.model.lock import Dropped, Lock
 from datakit.model.order import RAW
 from datakit.model.progress import Progress
-from datakit.model.record import encode_json
-from datakit.model.stage import Drop, Keep, Outcome, Product, Stage, Subject
+from datakit.model.stage import Drop, Keep, Outcome, Stage, Subject
+from datakit.repo.counting import concepts_of
 from datakit.repo.dataset import Dataset
+from datakit.repo.incremental import changed_keys
+from datakit.repo.inspecting import inspected
+from datakit.repo.machine import machine_commit
 from datakit.repo.merging import merge_stage
-from datakit.repo.oplog import encode_commit, machine_tip, message
-from datakit.repo.stagetree import read_items, read_lock, stage_tree
+from datakit.repo.oplog import machine_tip
+from datakit.repo.stagetree import TreeView, read_items, read_lock, stage_tree, with_stage
 from datakit.repo.subjects import read_subjects
 from datakit.repo.transaction import Transaction
-from datakit.store.objects import FILE_MODE, TREE_MODE, Entry, edit_tree
-from datakit.store.parallel import spread
+from datakit.store.objects import Value, edit_tree
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,8 +48,12 @@ class Transition(msgspec.Struct, frozen=True, kw_only=True):
     commit: str
     """40 hex digits; '' when nothing changed."""
     subject: str
-    num_kept: int
+    num_computed: int = 0
+    """Items that were decided anew; the others stay as they were."""
+    num_kept: int = 0
+    """Of those."""
     dropped: dict[str, Dropped] = {}
+    """In this run."""
     conflicts: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     """What a person should know: metadata that is no record, captions that went, what a format cannot express."""
@@ -75,46 +81,107 @@ def run_step(txn: Transaction, step: Step, progress: Progress) -> Transition:
 
     Raises:
         StateError: the stage before has no items yet.
+        ConfigError: the stage's settings do not go with the dataset's concepts.
     """
     dataset, name = txn.dataset, step.stage.name
     root = txn.base_tree
-    source = stage_tree(dataset, root, step.source)
-    if source is None:
+    lock = read_lock(dataset, root, name)
+    source, raw = stage_tree(dataset, root, step.source), stage_tree(dataset, root, RAW)
+    if source is None and lock is None:
         hint = f"{step.source}/{LOCK_NAME} says why; see [{step.source}] in dsk.toml"
         raise StateError(f"{name}: nothing to do, {step.source} is empty", hint=hint)
-    raw = stage_tree(dataset, root, RAW)
-    items = read_items(dataset, source)
-    raw_items = items if step.source == RAW else read_items(dataset, raw)
-    subjects, shared, problems = read_subjects(dataset, items, raw_items, is_raw=step.source == RAW)
-    subjects = _inspect(txn, step, subjects, progress)
+    if step.stage.check is not None:
+        step.stage.check(concepts_of(dataset, source), step.settings)
+    keys = reach(dataset, root, step)
+    subjects, shared, problems = _subjects(dataset, step, source, raw, keys)
+    subjects = inspected(dataset, step.stage, step.settings, subjects, progress)
     outcomes = [*step.stage.decide(subjects, step.settings), *shared]
-    auto = _tree_of(txn, outcomes)
-    lock = read_lock(dataset, root, name)
     base = bytes.fromhex(lock.auto) if lock and lock.auto else None
+    auto = _auto_tree(dataset, base, outcomes, keys)
     merged = merge_stage(dataset, base, stage_tree(dataset, root, name), auto, previous=lock)
+    fresh = _dropped(outcomes)
     new_lock = Lock(
         stage=name,
         version=step.stage.version,
         config=step.config,
-        inputs={step.source: source.hex(), RAW: raw.hex() if raw else ""},
-        auto=auto.hex() if auto else "",
-        dropped=_dropped(outcomes),
+        inputs={step.source: _hex(source), RAW: _hex(raw)},
+        auto=_hex(auto),
+        dropped={**_dropped_before(lock, keys), **fresh},
         conflicts=merged.conflicts,
     )
-    subject = f"{name}: {step.stage.summarise(subjects, outcomes)}"
-    tree = _with_stage(dataset, root, name, merged.tree, new_lock)
-    machine = _machine_commit(txn, name, auto, subject)
+    subject = f"{name}: {_summary(step, subjects, outcomes, keys)}"
+    tip = machine_tip(dataset)
+    made = {name: (auto, new_lock.inputs)}
+    machine = machine_commit(dataset, [tip] if tip else [], made, subject=subject, stage=name)
+    tree = with_stage(dataset, root, merged.tree, new_lock)
     commit = txn.commit(subject, trailers={"Stage": name}, machine=machine, tree=tree)
-    kept = sum(isinstance(outcome, Keep) for outcome in outcomes)
     return Transition(
         stage=name,
         commit=commit or "",
         subject=subject,
-        num_kept=kept,
-        dropped=new_lock.dropped,
+        num_computed=len(outcomes),
+        num_kept=sum(isinstance(outcome, Keep) for outcome in outcomes),
+        dropped=fresh,
         conflicts=tuple(merged.conflicts),
         notes=(*problems, *_gone(name, merged.gone)),
     )
+
+
+def reach(dataset: Dataset, root: bytes | None, step: Step) -> set[str] | None:
+    """Keys of the items that a run must decide anew; None for all of them."""
+    lock = read_lock(dataset, root, step.stage.name)
+    if lock is not None and (lock.version, lock.config) != (step.stage.version, step.config):
+        lock = None
+    inputs = {name: stage_tree(dataset, root, name) for name in (step.source, RAW)}
+    return changed_keys(dataset, lock, inputs, step.source, step.stage.scope)
+
+
+def _subjects(
+    dataset: Dataset, step: Step, source: bytes | None, raw: bytes | None, keys: set[str] | None
+) -> tuple[list[Subject], list[Drop], list[str]]:
+    """What the stage's function is given: every item, or those of `keys`."""
+    is_raw = step.source == RAW
+    if keys is None:
+        items = read_items(dataset, source)
+        raw_items = items if is_raw else read_items(dataset, raw)
+    else:
+        items, raw_items = TreeView(dataset, source).items(keys), TreeView(dataset, raw).items(keys)
+    return read_subjects(dataset, items, raw_items, is_raw=is_raw)
+
+
+def _auto_tree(
+    dataset: Dataset, base: bytes | None, outcomes: Iterable[Outcome], keys: set[str] | None
+) -> bytes | None:
+    """The tree that the function makes: of all outcomes, or that of last time with those of `keys` exchanged."""
+    edits: dict[str, Value] = {}
+    for key, item in TreeView(dataset, base).items(keys or ()).items():
+        edits.update(dict.fromkeys(item.images))
+        edits[f"{key}.{CAPTION_EXTENSION}"] = None
+    edits |= _files_of(dataset, outcomes)
+    return edit_tree(dataset.objects, None if keys is None else base, edits.items())
+
+
+def _files_of(dataset: Dataset, outcomes: Iterable[Outcome]) -> dict[str, Value]:
+    rows: dict[str, Value] = {}
+    for outcome in outcomes:
+        if isinstance(outcome, Keep):
+            rows[f"{outcome.key}.{outcome.image.extension}"] = dataset.pointer_blob(outcome.image)
+            if outcome.caption is not None:
+                rows[f"{outcome.key}.{CAPTION_EXTENSION}"] = dataset.objects.blob(outcome.caption.encode())
+    return rows
+
+
+def _summary(step: Step, subjects: Sequence[Subject], outcomes: Sequence[Outcome], keys: set[str] | None) -> str:
+    """`22 of 24 kept`; `10 changed: 9 of 10 kept` where only some were computed."""
+    if keys is None:
+        return step.stage.summarise(subjects, outcomes)
+    gone = len(keys) - len({subject.key for subject in subjects})
+    parts = [f"{len(subjects)} changed: {step.stage.summarise(subjects, outcomes)}"] if subjects else []
+    return "; ".join([*parts, *([f"{gone} gone"] if gone or not parts else [])])
+
+
+def _hex(tree: bytes | None) -> str:
+    return tree.hex() if tree else ""
 
 
 def _gone(name: str, paths: Sequence[str]) -> Iterator[str]:
@@ -129,82 +196,8 @@ def _dropped(outcomes: Iterable[Outcome]) -> dict[str, Dropped]:
     }
 
 
-def _tree_of(txn: Transaction, outcomes: Iterable[Outcome]) -> bytes | None:
-    dataset = txn.dataset
-    rows: list[tuple[str, bytes | None]] = []
-    for outcome in outcomes:
-        if isinstance(outcome, Keep):
-            rows.append((f"{outcome.key}.{outcome.image.extension}", dataset.pointer_blob(outcome.image)))
-            if outcome.caption is not None:
-                rows.append((f"{outcome.key}.{CAPTION_EXTENSION}", dataset.objects.blob(outcome.caption.encode())))
-    return edit_tree(dataset.objects, None, rows)
-
-
-def _with_stage(dataset: Dataset, root: bytes | None, name: str, tree: bytes | None, lock: Lock) -> bytes:
-    lines = dataset.objects.tree(tree) if tree else {}
-    lines[LOCK_NAME] = Entry(FILE_MODE, dataset.objects.blob(encode_json(lock)))
-    top = dataset.objects.tree(root) if root else {}
-    top[name] = Entry(TREE_MODE, dataset.objects.put_tree(lines))
-    return dataset.objects.put_tree(top)
-
-
-def _machine_commit(txn: Transaction, name: str, auto: bytes | None, subject: str) -> bytes:
-    """A commit whose tree is what the functions of all stages made, the vendor branch of the dataset."""
-    dataset = txn.dataset
-    tip = machine_tip(dataset)
-    lines = dataset.objects.tree(dataset.tree_of(tip) or b"") if tip else {}
-    lines.pop(name, None)
-    if auto is not None:
-        lines[name] = Entry(TREE_MODE, auto)
-    text = message(f"machine: {subject}", {"Stage": name})
-    tree = dataset.objects.put_tree(lines)
-    return dataset.objects.put("commit", encode_commit(dataset, tree, [tip] if tip else [], text))
-
-
-def _inspect(txn: Transaction, step: Step, subjects: Sequence[Subject], progress: Progress) -> list[Subject]:
-    """Give each subject what the stage's costly function finds, from the memo where it was found before."""
-    stage = step.stage
-    if stage.inspect is None:
-        return list(subjects)
-    options = stage.inspect_options(step.settings) if stage.inspect_options else None
-    prefix = f"{stage.name}:{stage.version}:{digest(options)}:"
-    wanted = {subject.image.sha256: subject.image for subject in subjects}
-    known = {
-        key.removeprefix(prefix): msgspec.msgpack.decode(value, type=_Remembered)
-        for key, value in txn.dataset.memo.get(prefix + sha for sha in wanted).items()
-    }
-    known = {sha: found for sha, found in known.items() if found.made is None or txn.dataset.lfs.has(found.made)}
-    missing = [ref for sha, ref in wanted.items() if sha not in known]
-    fresh = _compute(txn, _bound(stage.inspect, options), missing, lambda n: progress(stage.name, n, len(missing)))
-    txn.dataset.memo.put((prefix + sha, msgspec.msgpack.encode(found)) for sha, found in fresh.items())
-    known.update(fresh)
-    return [
-        msgspec.structs.replace(subject, facts=known[subject.image.sha256].facts, made=known[subject.image.sha256].made)
-        for subject in subjects
-    ]
-
-
-class _Remembered(msgspec.Struct, frozen=True):
-    facts: dict[str, Any]
-    made: ImageRef | None
-
-
-def _bound(inspect: Callable[[bytes, Any], Product], options: Any) -> Callable[[bytes], Product]:
-    return lambda data: inspect(data, options)
-
-
-def _compute(
-    txn: Transaction, inspect: Callable[[bytes], Product], refs: Sequence[ImageRef], tell: Callable[[int], None]
-) -> dict[str, _Remembered]:
-    lfs = txn.dataset.lfs
-
-    def work(ref: ImageRef) -> tuple[str, _Remembered]:
-        product = inspect(lfs.read(ref.sha256))
-        made = lfs.ingest_bytes(product.image, product.extension) if product.image is not None else None
-        return ref.sha256, _Remembered(product.facts, made)
-
-    found: dict[str, _Remembered] = {}
-    for number, (sha, remembered) in enumerate(spread(work, refs), 1):
-        found[sha] = remembered
-        tell(number)
-    return found
+def _dropped_before(lock: Lock | None, keys: set[str] | None) -> dict[str, Dropped]:
+    """Verdicts of earlier runs on items that were not decided anew."""
+    if lock is None or keys is None:
+        return {}
+    return {key: drop for key, drop in lock.dropped.items() if key not in keys and split_path(key)[0] not in keys}

@@ -66,7 +66,7 @@ def _record(dataset: Dataset, key: str, item: ItemFiles, problems: list[str]) ->
     if item.record is None:
         return None
     try:
-        return decode_record(dataset.objects.read(item.record), path=f"raw/{key}.json")
+        return decode_record(dataset.objects.read(item.record), path=f"raw/{key}.json", upstream=False)
     except InputError as error:
         problems.append(f"{error.message}; it is not used")
         return None

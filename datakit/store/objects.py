@@ -57,6 +57,10 @@ class Objects:
             ) from error
         return data
 
+    def has(self, oid: bytes) -> bool:
+        """Whether the object is here, written or kept."""
+        return oid in self._pending or pygit2.Oid(raw=oid) in self._odb
+
     def put(self, kind: str, data: bytes) -> bytes:
         """Keep an object for the next flush; returns its id."""
         oid = hashlib.sha1(b"%s %d\0" % (kind.encode(), len(data)) + data).digest()

@@ -50,6 +50,12 @@ def summary(name: str, subjects: list[Subject], table: dict[str, Any] | None = N
     return summarise(subjects, run(name, subjects, table))
 
 
+def check(name: str, concepts: list[str], table: dict[str, Any]) -> None:
+    stage = STAGES.load(name)
+    assert stage.check is not None
+    stage.check(concepts, decode(table, stage.settings, where=name))
+
+
 def test_the_stages_are_the_order() -> None:
     assert set(STAGES.names()) == set(ORDER)
 
@@ -344,8 +350,13 @@ def test_cleaned(text: str | None, table: dict[str, Any], expected: str | None) 
 
 def test_cleaned_names_the_concept_that_was_meant() -> None:
     with pytest.raises(ConfigError, match="no concept 'mikku'") as caught:
-        run("cleaned", [subject("miku/a"), subject("rin/a")], {"triggers": {"mikku": "x"}})
+        check("cleaned", ["miku", "rin"], {"triggers": {"mikku": "x"}})
     assert caught.value.hint == "did you mean 'miku'?"
+
+
+def test_cleaned_takes_triggers_of_its_concepts_and_of_an_empty_dataset() -> None:
+    check("cleaned", ["miku", "rin"], {"triggers": {"miku": "x"}})
+    check("cleaned", [], {"triggers": {"miku": "x"}})
 
 
 def test_cleaned_summary() -> None:

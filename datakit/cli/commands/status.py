@@ -4,36 +4,49 @@ from pathlib import Path
 
 import click
 
-from datakit.actions.project import open_project
+from datakit.actions.project import Counted, open_project
 from datakit.actions.reporting import StageStatus, read_status
 from datakit.cli.output import say, say_json, table
+
+_SHOWN = 10
 
 
 @click.command("status")
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 def command(as_json: bool) -> None:
-    """Show each stage: images, captions, whether it is up to date and why not; hand edits; conflicts."""
+    """Show each stage: what is in it, whether it is up to date and why not; hand edits; conflicts; orphans.
+
+    "dropped" counts what the stage's function left out, "by hand" the items that people made otherwise than it.
+    """
     status = read_status(open_project(Path.cwd()))
     if as_json:
         say_json(status)
         return
-    say(f"{status.root} at {status.commit[:10]}")
-    table(
-        ("stage", "images", "captions", "dropped", "state"),
-        [
-            (one.stage, one.num_images, one.num_captions or "", one.num_dropped or "", _state(one))
-            for one in status.stages
-        ],
-        right=("images", "captions", "dropped"),
-    )
+    say(f"{status.root} on {status.branch or 'no branch'} at {status.commit[:10]}")
+    numbers = ("images", "captions", "dropped", "by hand")
+    table(("stage", *numbers, "state"), [_row(one) for one in status.stages], right=numbers)
     if status.hand_edits:
         say(f"hand edits: {status.hand_edits_summary}; the next operation commits them")
     for stage in status.stages:
-        for path in stage.conflicts:
-            say(f"conflict: {stage.stage}/{path}: changed by hand and by its source")
+        for path in stage.conflicts[:_SHOWN]:
+            say(f"conflict: {stage.stage}/{path}: changed by hand and by its source (dsk keep decides)")
+        if len(stage.conflicts) > _SHOWN:
+            say(f"conflict: … and {len(stage.conflicts) - _SHOWN:,} more in {stage.stage}")
+        if stage.num_orphans:
+            say(f"orphans: {Counted(stage.num_orphans, 'caption')} without an image in {stage.stage} (dsk lint)")
     if status.unmanaged:
         more = f" and {len(status.unmanaged) - 1} more" if len(status.unmanaged) > 1 else ""
         say(f"left alone: {status.unmanaged[0]}{more}: not an image, caption or metadata file")
+
+
+def _row(stage: StageStatus) -> tuple[object, ...]:
+    counts = (stage.num_captions, stage.num_dropped, stage.num_by_hand)
+    return (
+        stage.stage,
+        f"{stage.num_images:,}",
+        *(f"{number:,}" if number else "" for number in counts),
+        _state(stage),
+    )
 
 
 def _state(stage: StageStatus) -> str:
