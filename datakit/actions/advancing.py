@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from datakit.actions.exporting import export_all
 from datakit.actions.project import Project
@@ -12,7 +12,7 @@ from datakit.model.progress import Progress, silent
 from datakit.registry import nearest
 from datakit.repo.pipeline import Step, Transition, run_step, staleness
 from datakit.repo.stagetree import stage_tree
-from datakit.repo.transaction import transaction
+from datakit.repo.transaction import session, transaction
 
 Tell = Callable[[Transition], None]
 
@@ -29,16 +29,20 @@ def advance(
     check_stage(upto)
     project.check()
     done: list[Transition] = []
-    for step in project.steps()[: ORDER.index(upto)]:
-        ran = _run(project, step, progress, force=False)
-        if ran:
-            done.append(ran)
-            tell(ran)
-    if upto == EXPORT:
-        for ran in export_all(project, progress=progress):
+    with session(project.dataset):
+        for ran in _run_all(project, upto, progress):
             done.append(ran)
             tell(ran)
     return done
+
+
+def _run_all(project: Project, upto: str, progress: Progress) -> Iterator[Transition]:
+    for step in project.steps()[: ORDER.index(upto)]:
+        ran = _run(project, step, progress, force=False)
+        if ran:
+            yield ran
+    if upto == EXPORT:
+        yield from export_all(project, progress=progress)
 
 
 def check_stage(upto: str) -> None:

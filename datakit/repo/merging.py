@@ -42,15 +42,14 @@ def merge_stage(
         edits[path] = None
     for change in changes:
         their = made.blob(change.path)
-        if their in {change.old, change.new}:
-            value = change.new
-        else:
-            value, clear = _resolve(dataset, change, their)
-            if not clear:
-                conflicts[change.path] = _conflict(change.new, their)
-        if value is not None and their is None and _went_with_image(change, made, placed):
+        if _went_with_image(change, made, placed):
             gone.append(change.path)
             continue
+        value, clear = change.new, True
+        if their not in {change.old, change.new}:
+            value, clear = _resolve(dataset, change, made, sides[1])
+        if not clear:
+            conflicts[change.path] = _conflict(change.new, their)
         edits[change.path] = value
         if change.new is not None and is_image(change.path):
             placed.add(split_path(change.path)[0])
@@ -91,7 +90,7 @@ def _take_place(
 ) -> Conflict | None:
     """Let our image stand for the item: theirs under another extension goes, and our caption stays with it.
 
-    `sides` are base and ours. Returns the conflict, where theirs is new.
+    `sides` are base and ours. Returns the conflict, where theirs is new, or gone.
     """
     base, ours = sides
     key = split_path(change.path)[0]
@@ -105,6 +104,8 @@ def _take_place(
     if not images:
         caption = f"{key}.{CAPTION_EXTENSION}"
         edits[caption] = ours.blob(caption)
+        if change.old is None and base.item(key).images:
+            conflict = _conflict(change.new, None)
     return conflict
 
 
@@ -112,24 +113,33 @@ def _is_caption(path: str) -> bool:
     return split_path(path)[1] == CAPTION_EXTENSION
 
 
-def _resolve(dataset: Dataset, change: Change, their: bytes | None) -> tuple[bytes | None, bool]:
-    """Both sides changed the file, differently: (what stands, whether that is clear)."""
-    if change.new is None:
-        return None, True
-    if their is None or not _is_caption(change.path):
-        return change.new, _is_caption(change.path)
-    sides = [dataset.objects.read(blob) if blob else b"" for blob in (change.old, change.new, their)]
+def _resolve(dataset: Dataset, change: Change, made: TreeView, ours: TreeView) -> tuple[bytes | None, bool]:
+    """Both sides changed the file, differently: (what stands, whether that is clear).
+
+    A caption that one side took away, its image left in place, is a caption without tags.
+    """
+    if not _is_caption(change.path):
+        return change.new, change.new is None
+    key = split_path(change.path)[0]
+    is_item_in_both = bool(made.item(key).images and ours.item(key).images)
+    if not is_item_in_both and None in {change.new, made.blob(change.path)}:
+        return change.new, True
+    sides = [dataset.objects.read(blob) if blob else b"" for blob in (change.old, change.new, made.blob(change.path))]
     try:
-        base, ours, theirs = (side.decode("utf-8-sig") for side in sides)
+        texts = [side.decode("utf-8-sig") for side in sides]
     except UnicodeDecodeError:
         return change.new, False
-    return dataset.objects.blob(merge_captions(base, ours, theirs, canonical=to_canonical).encode()), True
+    merged = merge_captions(*texts, canonical=to_canonical)
+    if not merged and None in {change.new, made.blob(change.path)}:
+        return None, True
+    return dataset.objects.blob(merged.encode()), True
 
 
 def _went_with_image(change: Change, made: TreeView, placed: Container[str]) -> bool:
-    """Whether this is the caption of an item that neither the stage before nor a person keeps."""
+    """Whether this caption was edited, and its item is one that neither the stage before nor a person keeps."""
     key = split_path(change.path)[0]
-    return change.old is not None and _is_caption(change.path) and key not in placed and not made.item(key).images
+    edited = change.old is not None and change.new is not None and _is_caption(change.path)
+    return edited and made.blob(change.path) is None and key not in placed and not made.item(key).images
 
 
 def _conflict(ours: bytes | None, theirs: bytes | None) -> Conflict:

@@ -109,7 +109,8 @@ def run_step(txn: Transaction, step: Step, progress: Progress) -> Transition:
         dropped={**_dropped_before(lock, keys), **fresh},
         conflicts=merged.conflicts,
     )
-    subject = f"{name}: {_summary(step, subjects, outcomes, keys)}"
+    gone = None if keys is None else len(TreeView(dataset, base).items(keys).keys() - {one.key for one in outcomes})
+    subject = f"{name}: {_summary(subjects, step.stage.summarise(subjects, outcomes), num_gone=gone)}"
     tip = machine_tip(dataset)
     made = {name: (auto, new_lock.inputs)}
     machine = machine_commit(dataset, [tip] if tip else [], made, subject=subject, stage=name)
@@ -171,13 +172,12 @@ def _files_of(dataset: Dataset, outcomes: Iterable[Outcome]) -> dict[str, Value]
     return rows
 
 
-def _summary(step: Step, subjects: Sequence[Subject], outcomes: Sequence[Outcome], keys: set[str] | None) -> str:
-    """`22 of 24 kept`; `10 changed: 9 of 10 kept` where only some were computed."""
-    if keys is None:
-        return step.stage.summarise(subjects, outcomes)
-    gone = len(keys) - len({subject.key for subject in subjects})
-    parts = [f"{len(subjects)} changed: {step.stage.summarise(subjects, outcomes)}"] if subjects else []
-    return "; ".join([*parts, *([f"{gone} gone"] if gone or not parts else [])])
+def _summary(subjects: Sequence[Subject], made: str, *, num_gone: int | None) -> str:
+    """`22 of 24 kept`; where only some items were computed, `10 changed: 9 of 10 kept; 2 gone`."""
+    if num_gone is None:
+        return made
+    parts = [f"{len(subjects)} changed: {made}"] if subjects else []
+    return "; ".join([*parts, *([f"{num_gone} gone"] if num_gone or not parts else [])])
 
 
 def _hex(tree: bytes | None) -> str:
