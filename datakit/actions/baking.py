@@ -20,13 +20,12 @@ from typing import Any, Final
 
 import msgspec
 
-from datakit.actions.exporting import export_staleness, read_manifest
+from datakit.actions.exporting import export_staleness, read_manifest, stale_before_wip
 from datakit.actions.project import BAKE, Project
 from datakit.config import CONFIG_NAME, read_toml
 from datakit.errors import ConfigError, InputError, StateError, TrainerError
 from datakit.exports.model import EXPORTS, Manifest
 from datakit.model.order import EXPORT
-from datakit.repo.pipeline import staleness
 from datakit.repo.transaction import transaction
 
 FORMAT: Final = "kohya"
@@ -112,10 +111,10 @@ def _require_trainer() -> None:
 
 def _current_manifest(project: Project) -> Manifest:
     dataset, root = project.dataset, project.dataset.head_tree
-    for step in project.steps():
-        reason = staleness(dataset, root, step)
-        if reason:
-            raise StateError(f"{step.stage.name} is out of date: {reason}", hint="dsk advance, then dsk bake")
+    stale = stale_before_wip(project)
+    if stale:
+        stage, reason = next(iter(stale.items()))
+        raise StateError(f"{stage} is out of date: {reason}", hint="dsk advance, then dsk bake")
     reason = export_staleness(dataset, root, EXPORTS.load(FORMAT), project.export_settings(FORMAT))
     manifest = read_manifest(dataset, root, FORMAT)
     if manifest is None:
