@@ -147,7 +147,7 @@ def _refuse_conflicts(dataset: Dataset, root: bytes | None) -> None:
             more = f" and {len(lock.conflicts) - 1} more" if len(lock.conflicts) > 1 else ""
             raise StateError(
                 f"{path}{more}: changed by hand and by its source; yours stands until you decide",
-                hint="save yours with one more change, or put the file of the stage before in its place",
+                hint=f"dsk keep {path} keeps yours; with --theirs it becomes what {stage} made of its source",
             )
 
 

@@ -9,20 +9,18 @@ from pathlib import Path
 
 import msgspec
 
+from datakit.actions.ingesting import Ingested, Read, ingest_all, read_text
 from datakit.actions.project import Counted, Project
 from datakit.errors import InputError, UsageError
-from datakit.images.decode import UnreadableImage
-from datakit.images.measure import Header, header
 from datakit.model.item import ImageRef, concept_of, split_path
-from datakit.model.naming import safe_name
+from datakit.model.naming import one_line, safe_name
 from datakit.model.order import ORDER, RAW
 from datakit.model.progress import Progress, silent
-from datakit.model.record import Record, encode_json
+from datakit.model.record import decode_record
 from datakit.repo.dataset import Dataset
 from datakit.repo.stagetree import ItemFiles, read_items, stage_tree
 from datakit.repo.transaction import Transaction, transaction
 from datakit.sources.model import SOURCES, Aside, Folder, Found, Listing, is_dataset
-from datakit.store.parallel import spread
 
 
 class ImportReport(msgspec.Struct, kw_only=True):
@@ -126,6 +124,8 @@ class _Import:
         self.concept = concept
         self.now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         items = read_items(txn.dataset, stage_tree(txn.dataset, txn.base_tree, RAW))
+        self.items = items
+        self.keys = _keys_by_image(items)
         self.taken = _taken(txn.dataset, items)
         self.captions = _captions(items)
 
@@ -133,9 +133,12 @@ class _Import:
         """Put every image, record and caption of the listing into the transaction."""
         counts: Counter[str] = Counter()
         self._note_shared(found.found)
-        for number, (row, ref, head) in enumerate(self._ingested(found.found), 1):
-            if ref is not None:
-                key = self._place(row, ref, head)
+        ingested = ingest_all(self.txn.dataset, self.folder, found.found, self.now)
+        for number, (row, done) in enumerate(zip(found.found, ingested, strict=True), 1):
+            if done.ref is None:
+                self.report.failed.append(Aside(row.image, done.problem))
+            else:
+                key = self._place(row, done.ref, done)
                 if key:
                     counts[concept_of(key)] += 1
             if row.problem:
@@ -153,47 +156,45 @@ class _Import:
             if caption and len(sharing) > 1:
                 self.report.notes.append(f"{caption}: belongs to {' and '.join(sharing)}; each gets a copy")
 
-    def _ingested(self, rows: list[Found]) -> Iterable[tuple[Found, ImageRef | None, Header | None]]:
-        lfs = self.txn.dataset.lfs
-
-        def ingest(row: Found) -> tuple[Found, ImageRef | None, Header | None]:
-            path = self.folder.root / row.image
-            try:
-                ref = lfs.ingest(path, split_path(row.image)[1].lower())
-            except InputError as error:
-                self.report.failed.append(Aside(row.image, error.message))
-                return row, None, None
-            try:
-                return row, ref, header(path)
-            except (UnreadableImage, OSError):
-                return row, ref, None
-
-        return spread(ingest, rows)
-
     def _key(self, path: str) -> str:
         folder, _, name = path.rpartition("/")
         concept = self.concept or folder.rpartition("/")[2] or self.folder.root.name
         return f"{safe_name(concept)}/{safe_name(split_path(name)[0])}"
 
-    def _place(self, row: Found, ref: ImageRef, head: Header | None) -> str:
-        caption = self._caption(row.caption)
+    def _place(self, row: Found, ref: ImageRef, done: Ingested) -> str:
+        caption = self._caption(row.caption, done.caption)
         key = self._key(row.image)
-        for wanted in (key, f"{key}-{ref.sha256[:6]}", f"{key}-{ref.sha256}"):
+        names = (key, f"{key}-{ref.sha256[:6]}", f"{key}-{ref.sha256}")
+        known = self._known(row, ref, names)
+        if known is not None:
+            self.report.already.append(row.image)
+            self._compare(row.caption, caption, known)
+            return ""
+        for wanted in names:
             holder = self.taken.setdefault(wanted.casefold(), _Holder(wanted))
-            if holder.image == ref.sha256:
-                self.report.already.append(row.image)
-                self._compare(row.caption, caption, holder)
-                return ""
             if not holder.image and not holder.has_record and holder.caption in {None, caption}:
                 break
         if wanted != key:
             self.report.renamed[row.image] = wanted
         self.txn.put_image(f"{RAW}/{wanted}.{ref.extension}", ref)
-        self.txn.put(f"{RAW}/{wanted}.json", encode_json(self._record(row, ref, head)))
+        self.txn.put(f"{RAW}/{wanted}.json", done.record)
         if caption is not None:
             self.txn.put_blob(f"{RAW}/{wanted}.txt", caption)
         holder.image, holder.has_record, holder.caption = ref.sha256, True, caption or holder.caption
         return wanted
+
+    def _known(self, row: Found, ref: ImageRef, names: Iterable[str]) -> _Holder | None:
+        """The item that the image is already: under the name it would get, or renamed since it came from here."""
+        for name in names:
+            holder = self.taken.get(name.casefold())
+            if holder is not None and holder.image == ref.sha256:
+                return holder
+        dataset = self.txn.dataset
+        for key in self.keys.get(dataset.pointer_blob(ref), ()):
+            record = self.items[key].record
+            if record is not None and _original(dataset, key, record) == one_line(row.image):
+                return self.taken[key.casefold()]
+        return None
 
     def _compare(self, path: str, caption: bytes | None, holder: _Holder) -> None:
         """The caption of an image that was here already: taken where there is none, else only told of."""
@@ -209,37 +210,22 @@ class _Import:
         self.txn.put_blob(f"{RAW}/{holder.key}.txt", caption)
         self.report.adopted[path] = f"{RAW}/{holder.key}.txt"
 
-    def _caption(self, path: str) -> bytes | None:
+    def _caption(self, path: str, read: Read) -> bytes | None:
         """Id of a caption's blob; None for no caption, and for one that cannot be read, which is reported."""
-        if not path:
+        if read.problem:
+            self.report.failed.append(Aside(path, read.problem))
+        if read.data is None:
             return None
         try:
-            data = self.folder.read(path)
-        except InputError as error:
-            self.report.failed.append(Aside(path, error.message))
-            return None
-        try:
-            data.decode("utf-8")
+            read.data.decode("utf-8")
         except UnicodeDecodeError as error:
             self.report.notes.append(
                 f"{path}: not UTF-8 (byte {error.start}), so letters of it will be lost: save it as UTF-8"
             )
-        return self.txn.dataset.objects.blob(data)
-
-    def _record(self, row: Found, ref: ImageRef, head: Header | None) -> Record:
-        facts = msgspec.structs.asdict(row.scraped) if row.scraped else {}
-        return Record(
-            sha256=ref.sha256,
-            size_bytes=ref.size_bytes,
-            original=row.image,
-            imported_at=self.now,
-            format=head.format if head else "",
-            size_px=head.size_px if head else None,
-            **facts,
-        )
+        return self.txn.dataset.objects.blob(read.data)
 
     def _place_orphan(self, path: str) -> None:
-        blob = self._caption(path)
+        blob = self._caption(path, read_text(self.folder, path))
         if blob is None:
             return
         key = self._key(path)
@@ -265,6 +251,23 @@ def _captions(items: Mapping[str, ItemFiles]) -> dict[str, set[bytes]]:
         if item.caption is not None:
             found.setdefault(concept_of(key), set()).add(item.caption)
     return found
+
+
+def _keys_by_image(items: Mapping[str, ItemFiles]) -> dict[bytes, list[str]]:
+    """Blob id of an image's pointer → keys of the items that have it."""
+    found: dict[bytes, list[str]] = {}
+    for key, item in items.items():
+        for blob in item.images.values():
+            found.setdefault(blob, []).append(key)
+    return found
+
+
+def _original(dataset: Dataset, key: str, blob: bytes) -> str:
+    """Where a record says that its image came from; '' where it is none of ours."""
+    try:
+        return one_line(decode_record(dataset.objects.read(blob), path=f"{RAW}/{key}.json", upstream=False).original)
+    except InputError:
+        return ""
 
 
 def _taken(dataset: Dataset, items: Mapping[str, ItemFiles]) -> dict[str, _Holder]:

@@ -14,6 +14,7 @@ _RESERVED: Final = frozenset(
     | {f"{port}{digit}" for port in ("com", "lpt") for digit in "123456789¹²³"}
 )
 """Devices of Windows, with any extension."""
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _SHORT_GIT = re.compile(r"git~[0-9]+", re.IGNORECASE)
 """What Windows may call `.git`: git refuses such a name in a tree."""
 
@@ -28,6 +29,11 @@ def safe_name(name: str) -> str:
     if _is_reserved(text):
         text = f"_{text}"
     return text.encode()[:MAX_NAME_BYTES].decode("utf-8", "ignore").rstrip(" .") or "_"
+
+
+def one_line(text: str) -> str:
+    """Text for the first line of a commit's message: control characters become blanks, what is no UTF-8 escapes."""
+    return _CONTROL.sub(" ", text.encode("utf-8", "backslashreplace").decode()).strip()
 
 
 def _is_reserved(text: str) -> bool:

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterable
 
 from datakit.repo.dataset import Dataset
+from datakit.repo.handrenames import carry, find_renames
 from datakit.repo.layout import is_stored_as_pointer
 from datakit.repo.scan import Edit
 from datakit.store.objects import edit_tree
@@ -16,10 +17,14 @@ def pending_tree(dataset: Dataset, edits: Iterable[Edit]) -> bytes | None:
 
     The pointers of new images are not kept; their ids tell whether they changed.
     """
-    rows = []
+    edits, rows = list(edits), []
     for edit in edits:
         if edit.new is not None and not is_stored_as_pointer(edit.path):
             with contextlib.suppress(OSError):  # gone since it was listed: the id says enough
                 dataset.objects.blob((dataset.root / edit.path).read_bytes())
         rows.append((edit.path, edit.new))
-    return edit_tree(dataset.objects, dataset.head_tree, rows) if rows else dataset.head_tree
+    root = dataset.head_tree
+    renames = find_renames(dataset, root, edits)
+    if root and renames:
+        return carry(dataset, root, edits, renames).tree
+    return edit_tree(dataset.objects, root, rows) if rows else root

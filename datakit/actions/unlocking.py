@@ -1,0 +1,78 @@
+"""dsk unlock: images that may be edited in place, without touching the other stages' copies."""
+
+from __future__ import annotations
+
+import os
+import stat as stat_module
+from collections.abc import Sequence
+
+import msgspec
+
+from datakit.actions.project import Project
+from datakit.errors import RepositoryError, StateError, UsageError
+from datakit.model.item import ImageRef
+from datakit.model.order import WIP
+from datakit.registry import nearest
+from datakit.repo.checkout import refresh
+from datakit.repo.dataset import Dataset
+from datakit.repo.items import STAGES_OF_ITEMS, item_files, resolve
+from datakit.repo.transaction import session
+
+_MODE = 0o644
+
+
+class Unlocked(msgspec.Struct, frozen=True, kw_only=True):
+    """What `dsk unlock` did."""
+
+    paths: tuple[str, ...]
+    """Images that are writable now, and share their bytes with nobody."""
+    already: tuple[str, ...] = ()
+    """Images that were so before."""
+
+
+def unlock(project: Project, words: Sequence[str], *, stage: str = "") -> Unlocked:
+    """Make items' images in a stage private and writable: the one that a path names, else `stage`, else wip.
+
+    Their content stays, so it is no operation; hand edits that are there become one first, as ever.
+
+    Raises:
+        UsageError: no such item or stage.
+        StateError: the stage has no image of an item.
+        RepositoryError: the image is not in this clone.
+    """
+    if stage and stage not in STAGES_OF_ITEMS:
+        like = nearest(stage, list(STAGES_OF_ITEMS))
+        hint = f"did you mean '{like}'?" if like else f"one of: {', '.join(STAGES_OF_ITEMS)}"
+        raise UsageError(f"no stage '{stage}' to unlock in", hint=hint)
+    dataset = project.dataset
+    with session(dataset):
+        images: dict[str, bytes] = {}
+        for item in resolve(dataset, dataset.head_tree, words):
+            place = stage or item.stage or WIP
+            found = item_files(dataset, dataset.head_tree, place, item.key).images
+            if not found:
+                raise StateError(f"{item.key} has no image in {place}", hint=f"dsk advance {place}, or --stage")
+            images.update({f"{place}/{path}": blob for path, blob in found.items()})
+        refs = {path: _checked(dataset, path, blob) for path, blob in images.items()}
+        opened = {path: images[path] for path, ref in refs.items() if _open(dataset, path, ref)}
+        refresh(dataset, {path: ((dataset.root / path).lstat(), blob) for path, blob in opened.items()})
+        return Unlocked(paths=tuple(opened), already=tuple(path for path in images if path not in opened))
+
+
+def _checked(dataset: Dataset, path: str, blob: bytes) -> ImageRef:
+    ref = dataset.image_ref(path, blob)
+    if ref is None or not dataset.lfs.has(ref):
+        raise RepositoryError(f"{path}: its image is not in this clone", hint="git lfs pull brings it")
+    return ref
+
+
+def _open(dataset: Dataset, path: str, ref: ImageRef) -> bool:
+    """Whether anything had to be done."""
+    target = dataset.root / path
+    stat = target.lstat()
+    if stat.st_nlink == 1 and stat_module.S_IMODE(stat.st_mode) & 0o200:
+        return False
+    if stat.st_nlink > 1:
+        dataset.linker.place(dataset.lfs.path(ref.sha256), os.fspath(target), donor=None)
+    target.chmod(_MODE)
+    return True
