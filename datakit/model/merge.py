@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 _BETWEEN = re.compile(r"[,\r\n]")
 
@@ -36,6 +37,39 @@ def merge_captions(base: str, ours: str, theirs: str, *, canonical: Callable[[st
     before, mine, new = sides
     spelling = {**mine, **{tag: word for tag, word in new.items() if mine.get(tag, word) in {before.get(tag), word}}}
     return ", ".join(spelling[tag] for tag in merge_tags(*map(list, sides)))
+
+
+def merge_records(
+    base: Mapping[str, Any], ours: Mapping[str, Any], theirs: Mapping[str, Any]
+) -> tuple[dict[str, Any], list[str]]:
+    """(Three records merged field by field, names of the fields on which both sides differ; ours stands there).
+
+    Tags are sets, category by category. An image that both sides imported keeps the earlier time, and our name of it.
+    """
+    merged = dict(ours)
+    disputes = []
+    for name in {*base, *theirs}:
+        old, here, there = base.get(name), ours.get(name), theirs.get(name)
+        if there in (old, here):
+            continue
+        if here == old:
+            merged[name] = there
+        elif name == "tags":
+            merged[name] = _merge_categories(old or {}, here or {}, there or {})
+        elif name == "imported_at" and here and there:
+            merged[name] = min(here, there)
+        elif name != "original":
+            disputes.append(name)
+    return {name: value for name, value in merged.items() if value is not None}, sorted(disputes)
+
+
+def _merge_categories(
+    base: Mapping[str, Sequence[str]], ours: Mapping[str, Sequence[str]], theirs: Mapping[str, Sequence[str]]
+) -> dict[str, list[str]]:
+    merged = {
+        name: merge_tags(base.get(name, ()), ours.get(name, ()), theirs.get(name, ())) for name in {**ours, **theirs}
+    }
+    return {name: tags for name, tags in merged.items() if tags}
 
 
 def _spelled(text: str, canonical: Callable[[str], str]) -> dict[str, str]:

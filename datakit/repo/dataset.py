@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,6 +31,7 @@ class Dataset:
     def __init__(self, root: Path, repo: pygit2.Repository) -> None:
         self.root = root
         self.repo = repo
+        _make_references_durable(repo)
         common = _common_folder(repo)
         self.lfs = LfsStore(common)
         self.private = root / PRIVATE
@@ -38,6 +40,8 @@ class Dataset:
         self.index_path = Path(repo.path) / "index"
         self.objects_folder = common / "objects"
         self.objects = Objects(repo.odb, self.objects_folder)
+        self.in_session = False
+        """Whether this process holds the dataset, its hand edits committed; see transaction.session."""
 
     @property
     def branch_ref(self) -> str:
@@ -112,6 +116,19 @@ class Dataset:
     def pointer_blob(self, ref: ImageRef) -> bytes:
         """Id of the pointer blob of an image, kept for the next flush."""
         return self.objects.blob(pointer(ref.sha256, ref.size_bytes))
+
+
+def _make_references_durable(repo: pygit2.Repository) -> None:
+    """Have libgit2 sync a reference before it replaces the old one; objects are synced all at once instead.
+
+    libgit2 asks for this setting when it first looks at a repository's references, and for each object it writes.
+    """
+    pygit2.settings.enable_fsync_gitdir(True)
+    try:
+        with contextlib.suppress(pygit2.GitError):  # a HEAD that cannot be read is told of where it is needed
+            _ = repo.head_is_unborn
+    finally:
+        pygit2.settings.enable_fsync_gitdir(False)
 
 
 def _common_folder(repo: pygit2.Repository) -> Path:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterator
+from typing import Any
 
 import msgspec
 
-from datakit.model.item import CAPTION_EXTENSION, is_image, split_path
+from datakit.model.item import CAPTION_EXTENSION, RECORD_EXTENSION, is_image, split_path
 from datakit.model.lock import Conflict, Lock
-from datakit.model.merge import merge_captions
+from datakit.model.merge import merge_captions, merge_records
+from datakit.model.record import encode_json
 from datakit.repo.dataset import Dataset
 from datakit.repo.stagetree import TreeView
 from datakit.store.objects import FILE_MODE, TREE_MODE, Change, Entry, Objects, Value, diff, edit_tree
@@ -57,7 +59,7 @@ def merge_stage(
             if found is not None:
                 conflicts[change.path] = found
     tree = edit_tree(dataset.objects, theirs, edits.items())
-    return Merged(tree, {**_still_open(dataset, previous, tree), **conflicts}, tuple(gone))
+    return Merged(tree, {**still_open(dataset, previous, tree), **conflicts}, tuple(gone))
 
 
 def _odd_entries(
@@ -118,6 +120,8 @@ def _resolve(dataset: Dataset, change: Change, made: TreeView, ours: TreeView) -
 
     A caption that one side took away, its image left in place, is a caption without tags.
     """
+    if change.path.endswith(f".{RECORD_EXTENSION}"):
+        return _resolve_record(dataset, change, made.blob(change.path))
     if not _is_caption(change.path):
         return change.new, change.new is None
     key = split_path(change.path)[0]
@@ -135,6 +139,21 @@ def _resolve(dataset: Dataset, change: Change, made: TreeView, ours: TreeView) -
     return dataset.objects.blob(merged.encode()), True
 
 
+def _resolve_record(dataset: Dataset, change: Change, their: bytes | None) -> tuple[bytes | None, bool]:
+    """A record that both sides changed, merged by field; what is no record is not looked into."""
+    if change.new is None or their is None:
+        return change.new, change.new is None
+    try:
+        sides = [
+            msgspec.json.decode(dataset.objects.read(blob), type=dict[str, Any]) if blob else {}
+            for blob in (change.old, change.new, their)
+        ]
+    except msgspec.DecodeError:
+        return change.new, False
+    merged, disputes = merge_records(*sides)
+    return dataset.objects.blob(encode_json(merged)), not disputes
+
+
 def _went_with_image(change: Change, made: TreeView, placed: Container[str]) -> bool:
     """Whether this caption was edited, and its item is one that neither the stage before nor a person keeps."""
     key = split_path(change.path)[0]
@@ -146,7 +165,7 @@ def _conflict(ours: bytes | None, theirs: bytes | None) -> Conflict:
     return Conflict(ours=ours.hex() if ours else "", theirs=theirs.hex() if theirs else "")
 
 
-def _still_open(dataset: Dataset, previous: Lock | None, tree: bytes | None) -> dict[str, Conflict]:
+def still_open(dataset: Dataset, previous: Lock | None, tree: bytes | None) -> dict[str, Conflict]:
     """Earlier conflicts on files that nobody touched since."""
     if previous is None or not previous.conflicts:
         return {}
