@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import msgspec
 
 from datakit.actions.exporting import export_staleness
@@ -13,10 +15,12 @@ from datakit.model.order import COMPUTED, EXPORT, ORDER, WIP
 from datakit.repo.counting import Count, count_stages
 from datakit.repo.dataset import Dataset
 from datakit.repo.handedits import describe
+from datakit.repo.handrenames import find_renames
 from datakit.repo.pending import pending_tree
 from datakit.repo.pipeline import staleness
 from datakit.repo.scan import scan
-from datakit.repo.stagetree import read_lock, stage_tree
+from datakit.repo.stagetree import TreeView, read_lock, stage_tree
+from datakit.repo.worktree import Look
 from datakit.store.objects import diff
 
 
@@ -52,13 +56,15 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     hand_edits_summary: str = ""
     unmanaged: tuple[str, ...] = ()
     """Files in stage folders that dsk leaves alone."""
+    missing: tuple[str, ...] = ()
+    """Images that are not in this clone: their files hold the pointers' texts."""
 
 
-def read_status(project: Project) -> Status:
-    """Look; nothing is changed."""
+def read_status(project: Project, begun: Look | None = None) -> Status:
+    """Look; nothing is changed. `begun` is a look at the work tree that began already."""
     project.check()
     dataset = project.dataset
-    found = scan(dataset)
+    found = scan(dataset, begun)
     root = pending_tree(dataset, found.edits)
     counts = count_stages(dataset, (stage_tree(dataset, root, stage) for stage in ORDER))
     edits = tuple(edit.path for edit in found.edits)
@@ -71,9 +77,20 @@ def read_status(project: Project) -> Status:
             for stage, count in zip(ORDER, counts, strict=True)
         ),
         hand_edits=edits,
-        hand_edits_summary=describe(found.edits),
+        hand_edits_summary=describe(found.edits, find_renames(dataset, dataset.head_tree, found.edits)),
         unmanaged=tuple(found.unmanaged),
+        missing=tuple(_missing(dataset, root, found.bare)),
     )
+
+
+def _missing(dataset: Dataset, root: bytes | None, bare: Iterable[str]) -> Iterator[str]:
+    """Those of the pointers' texts whose image has not come; the next operation puts the others in their places."""
+    view = TreeView(dataset, root)
+    for path in bare:
+        blob = view.blob(path)
+        ref = dataset.image_ref(path, blob) if blob else None
+        if ref is not None and not dataset.lfs.has(ref):
+            yield path
 
 
 def _stage(project: Project, root: bytes | None, stage: str, count: Count, edits: tuple[str, ...]) -> StageStatus:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +27,11 @@ from datakit.store.reflock import take_over
 
 _HEAD = "HEAD"
 _SYMBOLIC = "ref: "
+_HINTS = {
+    errno.ENOSPC: "free some space, then run the command again; what was not committed yet did not happen",
+    errno.EDQUOT: "free some of your quota, then run the command again",
+    errno.EFBIG: "the file system, or a limit (ulimit -f), allows no larger file; raise it, then run the command again",
+}
 
 
 class Step(NamedTuple):
@@ -180,7 +186,7 @@ def _go_back(dataset: Dataset, step: Step, index_file: Path) -> None:
 def _forward(dataset: Dataset, step: Step) -> None:
     if step.branch:
         _move_head(dataset, f"{_SYMBOLIC}{step.branch}")
-    else:
+    elif dataset.head != step.new:  # a clone's HEAD is there before its files are
         _move_branch(dataset, step.old, step.new, step.subject)
 
 
@@ -245,8 +251,8 @@ def disk_errors(dataset: Dataset) -> Iterator[None]:
         yield
     except OSError as error:
         where = error.filename or dataset.root
-        hint = {
-            errno.ENOSPC: "free some space, then run the command again; what was not committed yet did not happen",
-            errno.EDQUOT: "free some of your quota, then run the command again",
-        }.get(error.errno or 0, "check the disk and the permissions, then run the command again")
+        hint = next(
+            (hint for number, hint in _HINTS.items() if error.errno == number or os.strerror(number) in str(error)),
+            "check the disk and the permissions, then run the command again",
+        )  # libgit2's errors of the system have no number
         raise WriteError(f"{where}: {error.strerror or error}", hint=hint) from error

@@ -10,20 +10,21 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from datakit.errors import LockedError
 from datakit.model.item import ImageRef
 from datakit.model.naming import one_line
 from datakit.model.record import compact_json
-from datakit.repo.checkout import refresh, refuse_obstacles
+from datakit.repo.checkout import refresh, refuse_obstacles, rewrite
 from datakit.repo.dataset import Dataset
 from datakit.repo.handedits import describe, heal_shared, take_in
 from datakit.repo.handrenames import carry, find_renames, renamed_items
 from datakit.repo.machine import machine_commit
 from datakit.repo.oplog import encode_commit, machine_tip, message
 from datakit.repo.scan import Edit, scan
+from datakit.repo.stagetree import TreeView
 from datakit.repo.steps import Step, disk_errors, empty_scratch, finish, has_journal, take_step
 from datakit.store.durable import sync_filesystems
 from datakit.store.lock import exclusive
@@ -165,7 +166,24 @@ def save_hand_edits(dataset: Dataset) -> str | None:
         edits = [edit for edit in found.edits if edit.path not in healed]
         saved = _commit_edits(dataset, [Edit(edit.path, edit.old, take_in(dataset, edit)) for edit in edits])
     refresh(dataset, {path: (found.stats[path], blob) for path, blob in found.same.items()} | healed)
+    fill_in(dataset, found.bare)
     return saved
+
+
+def fill_in(dataset: Dataset, bare: Iterable[str]) -> int:
+    """Put images in the place of their pointers' texts, where they have come meanwhile; returns how many.
+
+    A clone without images, and plain git without git-lfs, leave such texts (`Scan.bare`).
+    """
+    head = TreeView(dataset, dataset.head_tree)
+    rows: dict[str, tuple[os.stat_result, bytes]] = {}
+    for path in bare:
+        blob = head.blob(path)
+        ref = dataset.image_ref(path, blob) if blob else None
+        if blob and ref and dataset.lfs.has(ref):
+            with contextlib.suppress(FileNotFoundError):
+                rows[path] = (dataset.root / path).lstat(), blob
+    return len(rows) - len(rewrite(dataset, rows)) if rows else 0
 
 
 def _commit_edits(dataset: Dataset, edits: list[Edit]) -> str | None:

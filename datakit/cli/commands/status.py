@@ -1,12 +1,17 @@
 """dsk status."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from datakit.actions.project import Counted, open_project
-from datakit.actions.reporting import StageStatus, read_status
 from datakit.cli.output import say, say_json, table
+from datakit.repo.worktree import begin_look
+
+if TYPE_CHECKING:
+    from datakit.actions.reporting import StageStatus
 
 _SHOWN = 10
 
@@ -18,7 +23,11 @@ def command(as_json: bool) -> None:
 
     "dropped" counts what the stage's function left out, "by hand" the items that people made otherwise than it.
     """
-    status = read_status(open_project(Path.cwd()))
+    begun = begin_look(Path.cwd())  # a large work tree is gone through while the rest of dsk loads
+    from datakit.actions.project import open_project
+    from datakit.actions.reporting import read_status
+
+    status = read_status(open_project(Path.cwd()), begun)
     if as_json:
         say_json(status)
         return
@@ -33,7 +42,11 @@ def command(as_json: bool) -> None:
         if len(stage.conflicts) > _SHOWN:
             say(f"conflict: … and {len(stage.conflicts) - _SHOWN:,} more in {stage.stage}")
         if stage.num_orphans:
-            say(f"orphans: {Counted(stage.num_orphans, 'caption')} without an image in {stage.stage} (dsk lint)")
+            captions = "1 caption" if stage.num_orphans == 1 else f"{stage.num_orphans:,} captions"
+            say(f"orphans: {captions} without an image in {stage.stage} (dsk lint)")
+    if status.missing:
+        more = f" and {len(status.missing) - 1:,} more" if len(status.missing) > 1 else ""
+        say(f"not in this clone: {status.missing[0]}{more} (dsk pull fetches images)")
     if status.unmanaged:
         more = f" and {len(status.unmanaged) - 1} more" if len(status.unmanaged) > 1 else ""
         say(f"left alone: {status.unmanaged[0]}{more}: not an image, caption or metadata file")

@@ -1,0 +1,174 @@
+"""dsk clone, dsk push, dsk pull: one dataset in several places."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import msgspec
+import pygit2
+
+from datakit.actions.project import Project
+from datakit.config import CONFIG_NAME
+from datakit.errors import InputError, RepositoryError, StateError
+from datakit.model.progress import Progress, silent
+from datakit.repo.branchmerge import BranchMerge, merge_branch
+from datakit.repo.checkout import refuse_obstacles
+from datakit.repo.dataset import Dataset
+from datakit.repo.oplog import MERGE
+from datakit.repo.remotes import (
+    fetch_commits,
+    fetch_images,
+    push_branch,
+    require_repository,
+    run_git,
+    send_images,
+    url_of,
+)
+from datakit.repo.scan import scan
+from datakit.repo.steps import Step, disk_errors, take_step
+from datakit.repo.transaction import Transaction, fill_in, held, session
+from datakit.store.durable import sync_filesystems
+from datakit.store.objects import find
+from datakit.store.transfer import Transferred
+
+_ORIGIN = "origin"
+
+
+class Exchanged(msgspec.Struct, frozen=True, kw_only=True):
+    """What a clone, a pull or a push did."""
+
+    root: str
+    branch: str
+    remote: str
+    """Address of the other copy."""
+    commit: str
+    """Where the branch stands now."""
+    images: Transferred
+    is_new: bool = True
+    """Whether there was anything to bring."""
+    merged: BranchMerge | None = None
+    """Where both copies had operations of their own."""
+
+
+def clone(source: str, folder: Path, *, progress: Progress = silent) -> Exchanged:
+    """Copy a dataset: its history, and the images of the branch that it stands on.
+
+    Raises:
+        InputError: no repository there, or none of a dataset; `folder` is there already.
+        RepositoryError: git failed.
+    """
+    require_repository(source)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{folder}: is there already", hint="choose a new folder")
+    was_there = folder.exists()
+    address = str(Path(source).expanduser().absolute()) if Path(source).expanduser().exists() else source
+    run_git("clone", "-q", "--no-checkout", "-o", _ORIGIN, address, str(folder))
+    dataset = Dataset(folder.absolute(), pygit2.Repository(str(folder)))
+    tree = dataset.head_tree
+    if tree is None or find(dataset.objects, tree, CONFIG_NAME) is None:
+        shutil.rmtree(folder)
+        if was_there:
+            folder.mkdir()
+        raise InputError(f"{source}: no dataset, its branch has no {CONFIG_NAME}", hint="dsk init begins one")
+    with held(dataset):
+        dataset.prepare()
+        head = dataset.head or b""
+        images = fetch_images(dataset, _ORIGIN, address, head, lambda number: progress("images", number, number))
+        with disk_errors(dataset):
+            sync_filesystems(dataset.objects_folder, dataset.lfs.folder)
+            refuse_obstacles(dataset, None, tree)
+            take_step(dataset, Step(None, head, None, tree, f"clone: {source}"))
+    return _exchanged(dataset, address, images)
+
+
+def push(project: Project, remote: str = "", *, progress: Progress = silent) -> Exchanged:
+    """Send the branch that HEAD stands on to another copy: images first, then commits; hand edits become an operation.
+
+    Raises:
+        StateError: the other copy has operations that are not here, or the images cannot be sent.
+        RepositoryError: git failed.
+    """
+    dataset = project.dataset
+    remote = remote or _upstream(dataset)[0]
+    address = url_of(dataset, remote)
+    with session(dataset):
+        branch = dataset.branch_ref.removeprefix("refs/heads/")
+        images = send_images(dataset, remote, address, branch, lambda number: progress("images", number, number))
+        if images.missing:
+            raise StateError(
+                f"{len(images.missing):,} images cannot be sent to {address}: git-lfs is not installed, "
+                "or they are not in this clone",
+                hint="install git-lfs, or dsk pull from a copy that has them",
+            )
+        push_branch(dataset, remote, branch)
+    return _exchanged(dataset, address, images)
+
+
+def pull(project: Project, remote: str = "", *, prefer: str = "", progress: Progress = silent) -> Exchanged:
+    """Take over what another copy's branch of the same name has; where both have something new, by dsk merge.
+
+    Raises:
+        StateError: no other copy is known; or both changed the same setting, and `prefer` does not decide.
+        RepositoryError: git failed.
+    """
+    dataset = project.dataset
+    remote, branch = (remote, "") if remote else _upstream(dataset)
+    address = url_of(dataset, remote)
+    branch = branch or dataset.branch_ref.removeprefix("refs/heads/")
+    with session(dataset):
+        before, merged = dataset.head, None
+        theirs = fetch_commits(dataset, remote, branch)
+        images = fetch_images(dataset, remote, address, theirs, lambda number: progress("images", number, number))
+        if not _has(dataset, before, theirs):
+            if before is None or _has(dataset, theirs, before):
+                _go_ahead(dataset, theirs, f"pull: {remote}")
+            else:
+                txn = Transaction(dataset, MERGE, {"branch": f"{remote}/{branch}", "prefer": prefer})
+                merged = merge_branch(txn, theirs, f"{remote}/{branch}", prefer=prefer)
+        fill_in(dataset, scan(dataset).bare)
+    return _exchanged(dataset, address, images, is_new=dataset.head != before, merged=merged)
+
+
+def _has(dataset: Dataset, commit: bytes | None, other: bytes) -> bool:
+    """Whether `other` is `commit`, or lies before it."""
+    if commit is None:
+        return False
+    return commit == other or dataset.repo.descendant_of(pygit2.Oid(raw=commit), pygit2.Oid(raw=other))
+
+
+def _go_ahead(dataset: Dataset, new: bytes, subject: str) -> None:
+    """Let the branch, which has nothing of its own, move on to a commit of the same line."""
+    tree = dataset.tree_of(new)
+    with disk_errors(dataset):
+        if tree is not None:
+            refuse_obstacles(dataset, dataset.head_tree, tree)
+        take_step(dataset, Step(dataset.head, new, dataset.head_tree, tree, subject))
+
+
+def _upstream(dataset: Dataset) -> tuple[str, str]:
+    """(Remote, branch over there) that the branch follows; the only remote, or origin, where it follows none."""
+    name = dataset.branch_ref.removeprefix("refs/heads/")
+    config = dataset.repo.config
+    if f"branch.{name}.remote" in config and f"branch.{name}.merge" in config:
+        return str(config[f"branch.{name}.remote"]), str(config[f"branch.{name}.merge"]).removeprefix("refs/heads/")
+    names = [remote for remote in dataset.repo.remotes.names() if remote]
+    if len(names) == 1 or _ORIGIN in names:
+        return (_ORIGIN if _ORIGIN in names else names[0]), name
+    if names:
+        raise RepositoryError(f"several copies are known: {', '.join(names)}", hint=f"name one: dsk push {names[0]}")
+    return "", name
+
+
+def _exchanged(
+    dataset: Dataset, address: str, images: Transferred, *, is_new: bool = True, merged: BranchMerge | None = None
+) -> Exchanged:
+    return Exchanged(
+        root=str(dataset.root),
+        branch=dataset.branch_ref.removeprefix("refs/heads/"),
+        remote=address,
+        commit=dataset.head.hex() if dataset.head else "",
+        images=images,
+        is_new=is_new,
+        merged=merged,
+    )

@@ -1,0 +1,221 @@
+"""Other copies of a dataset: history through the git program, images through git-lfs, or as plain files of a path."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pygit2
+
+from datakit.errors import InputError, RepositoryError, StateError
+from datakit.model.item import ImageRef, split_path
+from datakit.repo.dataset import Dataset, common_folder
+from datakit.repo.layout import is_stored_as_pointer
+from datakit.store.lfs import LfsStore
+from datakit.store.objects import diff, files
+from datakit.store.transfer import Transferred, copy_images
+
+_GIT = "git"
+_LFS = "git-lfs"
+_QUIET = {"GIT_LFS_SKIP_SMUDGE": "1", "GIT_LFS_SKIP_PUSH": "1"}
+"""dsk moves the images itself, so that no hook or filter of git-lfs does it a second time."""
+Tell = Callable[[int], None]
+
+
+def run_git(*words: str, cwd: Path | None = None) -> None:
+    """Run git, which speaks to the person itself: progress, passwords, its own errors.
+
+    Raises:
+        RepositoryError: git is not installed, or it failed.
+    """
+    done = subprocess.run([_git(), *words], cwd=cwd, env={**os.environ, **_QUIET}, check=False)
+    if done.returncode:
+        shown = " ".join(word for word in words if not word.startswith("-c"))
+        raise RepositoryError(f"git {shown}: failed with exit code {done.returncode}", hint="git's own words are above")
+
+
+def _git() -> str:
+    found = shutil.which(_GIT)
+    if found is None:
+        raise RepositoryError("git is not installed, and cloning, pulling and pushing need it", hint="install git")
+    return found
+
+
+def has_lfs() -> bool:
+    """Whether git-lfs is installed."""
+    return shutil.which(_LFS) is not None
+
+
+def url_of(dataset: Dataset, remote: str) -> str:
+    """The address of a remote; what is no remote's name is an address itself.
+
+    Raises:
+        RepositoryError: neither.
+    """
+    names = list(dataset.repo.remotes.names())
+    if remote in names:
+        return str(dataset.repo.remotes[remote].url)
+    if not remote:
+        raise StateError(f"{dataset.root}: no other copy is known", hint="dsk push PATH, or git remote add origin URL")
+    if not _looks_like_address(remote):
+        known = f"known: {', '.join(sorted(filter(None, names)))}" if names else "git remote add origin URL"
+        raise RepositoryError(f"no remote '{remote}', and no repository at that path", hint=known)
+    return remote
+
+
+def _looks_like_address(text: str) -> bool:
+    return "://" in text or ":" in text.partition("/")[0] or local_folder(text) is not None
+
+
+def local_folder(address: str, base: Path | None = None) -> Path | None:
+    """The git folder of a repository on this computer's disks; None for any other address.
+
+    Raises:
+        InputError: a path without a repository.
+    """
+    parts = urlsplit(address)
+    if parts.scheme == "file":
+        path = Path(unquote(parts.path))
+    elif "://" in address or (":" in address.partition("/")[0] and not Path(address).exists()):
+        return None
+    else:
+        path = (base or Path.cwd()) / Path(address).expanduser()
+    found = pygit2.discover_repository(str(path)) if path.is_dir() else None
+    inside = Path(found).resolve() if found else None
+    if inside is None or inside not in {path.resolve(), (path / ".git").resolve()}:
+        if inside is not None and (path / ".git").is_file():
+            return common_folder(pygit2.Repository(found))
+        return None
+    return common_folder(pygit2.Repository(str(inside)))
+
+
+def fetch_commits(dataset: Dataset, remote: str, branch: str) -> bytes:
+    """Bring a branch's commits from another copy, and all others of a remote by name; returns the branch's tip.
+
+    Raises:
+        RepositoryError: git failed.
+    """
+    run_git("fetch", "-q", remote, f"refs/heads/{branch}", cwd=dataset.root)
+    tip = (Path(dataset.repo.path) / "FETCH_HEAD").read_text("utf-8").split()[0]
+    if remote in list(dataset.repo.remotes.names()):
+        run_git("fetch", "-q", remote, cwd=dataset.root)
+    return bytes.fromhex(tip)
+
+
+def fetch_images(dataset: Dataset, remote: str, address: str, commit: bytes, tell: Tell) -> Transferred:
+    """Bring the images of a commit into this store; from a path also those of the history that is not here yet.
+
+    Raises:
+        RepositoryError: git-lfs failed.
+    """
+    wanted = list(images_of(dataset, dataset.tree_of(commit)))
+    folder = local_folder(address, dataset.root)
+    if folder is not None:
+        older = new_images(dataset, commit, () if dataset.head in {None, commit} else (dataset.head or b"",))
+        return copy_images(LfsStore(folder), dataset.lfs, [*wanted, *older], tell)
+    absent = [ref for ref in wanted if not dataset.lfs.has(ref)]
+    if absent and has_lfs():
+        run_git("lfs", "fetch", remote, commit.hex(), cwd=dataset.root)
+    arrived = [ref for ref in absent if dataset.lfs.has(ref)]
+    return Transferred(
+        num_images=len(arrived),
+        num_bytes=sum(ref.size_bytes for ref in arrived),
+        missing=tuple(ref for ref in absent if not dataset.lfs.has(ref)),
+    )
+
+
+def images_of(dataset: Dataset, tree: bytes | None) -> Iterator[ImageRef]:
+    """Every image that a tree has a pointer to, each once."""
+    return _refs(dataset, files(dataset.objects, tree))
+
+
+def new_images(dataset: Dataset, tip: bytes, known: Iterable[bytes]) -> Iterator[ImageRef]:
+    """Images that the commits up to `tip` brought, but for the commits in `known` and those before them."""
+    walker = dataset.repo.walk(pygit2.Oid(raw=tip))
+    for commit in known:
+        if pygit2.Oid(raw=commit) in dataset.repo:
+            walker.hide(pygit2.Oid(raw=commit))
+    rows: dict[bytes, str] = {}
+    for found in walker:
+        parent = found.parents[0].tree_id.raw if found.parents else None
+        for change in diff(dataset.objects, parent, found.tree_id.raw):
+            if change.new is not None:
+                rows.setdefault(change.new, change.path)
+    return _refs(dataset, ((path, blob) for blob, path in rows.items()))
+
+
+def _refs(dataset: Dataset, rows: Iterable[tuple[str, bytes]]) -> Iterator[ImageRef]:
+    seen: set[bytes] = set()
+    for path, blob in rows:
+        if blob not in seen and is_stored_as_pointer(path):
+            seen.add(blob)
+            ref = dataset.image_ref(path, blob)
+            if ref is not None:
+                yield ImageRef(ref.sha256, ref.size_bytes, split_path(path)[1])
+
+
+def send_images(dataset: Dataset, remote: str, address: str, branch: str, tell: Tell) -> Transferred:
+    """Bring the images that a branch's new commits need to another copy, before the commits themselves.
+
+    Raises:
+        RepositoryError: git-lfs failed.
+    """
+    tip = bytes(dataset.repo.branches.local[branch].peel(pygit2.Commit).id.raw)
+    folder = local_folder(address, dataset.root)
+    if folder is not None:
+        there = pygit2.Repository(str(folder))
+        known = [there.references[name].resolve().peel().id.raw for name in there.references]
+        return copy_images(dataset.lfs, LfsStore(folder), new_images(dataset, tip, known), tell)
+    if has_lfs():
+        run_git("lfs", "push", remote, branch, cwd=dataset.root)
+        return Transferred()
+    own = [name for name in dataset.repo.branches.remote if name.startswith(f"{remote}/")]
+    known = [dataset.repo.branches.remote[name].peel(pygit2.Commit).id.raw for name in own]
+    return Transferred(missing=tuple(new_images(dataset, tip, known)))
+
+
+def push_branch(dataset: Dataset, remote: str, branch: str) -> None:
+    """Send a branch's commits.
+
+    Raises:
+        StateError: the other copy has commits that this one lacks, or has that branch checked out.
+        RepositoryError: git failed for another reason.
+    """
+    words = ["push", "--porcelain", remote, f"refs/heads/{branch}"]
+    if remote in list(dataset.repo.remotes.names()):
+        words.insert(1, "--set-upstream")
+    done = subprocess.run(
+        [_git(), *words],
+        cwd=dataset.root, env={**os.environ, **_QUIET, "LC_ALL": "C"}, check=False, text=True, errors="replace",
+        capture_output=True,
+    )  # fmt: skip
+    if done.returncode == 0:
+        return
+    said = f"{done.stdout}\n{done.stderr}"
+    if "[rejected]" in said:
+        raise StateError(
+            f"{remote} has operations that are not here", hint=f"dsk pull {remote}, then dsk push {remote}"
+        )
+    if "refusing to update checked out branch" in said or "branch is currently checked out" in said:
+        raise StateError(
+            f"{remote} stands on {branch} itself, and its files would not follow",
+            hint="push to a bare repository (git init --bare PATH), or dsk pull over there",
+        )
+    lines = [line for line in said.splitlines() if line.startswith(("fatal:", "error:", "remote:", "ssh:"))]
+    raise RepositoryError(f"git push {remote}: {' '.join(lines) or said.strip()}", hint="git push says more")
+
+
+def require_repository(address: str) -> None:
+    """Refuse a path that holds no repository, before git says so in other words.
+
+    Raises:
+        InputError: there is none.
+    """
+    is_path = "://" not in address and ":" not in address.partition("/")[0]
+    if is_path and local_folder(address) is None:
+        what = "holds no git repository" if Path(address).expanduser().exists() else "no such folder"
+        raise InputError(f"{address}: {what}", hint="give a dataset's folder, a bare repository, or a URL")
