@@ -6,6 +6,8 @@ import re
 import unicodedata
 from typing import Final
 
+from datakit.model.item import LOCK_NAME
+
 MAX_NAME_BYTES: Final = 120
 """Leaves room for extensions and suffixes under the usual limit of 255 bytes."""
 _FORBIDDEN = re.compile(r'[\x00-\x1f\x7f-\x9f<>:"/\\|?*\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufffd]')
@@ -37,4 +39,5 @@ def one_line(text: str) -> str:
 
 
 def _is_reserved(text: str) -> bool:
-    return text.partition(".")[0].rstrip(" ").lower() in _RESERVED or _SHORT_GIT.fullmatch(text) is not None
+    is_device = text.partition(".")[0].rstrip(" ").lower() in _RESERVED
+    return is_device or text.casefold() == LOCK_NAME or _SHORT_GIT.fullmatch(text) is not None

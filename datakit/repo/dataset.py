@@ -32,7 +32,7 @@ class Dataset:
         self.root = root
         self.repo = repo
         _make_references_durable(repo)
-        common = _common_folder(repo)
+        common = common_folder(repo)
         self.lfs = LfsStore(common)
         self.private = root / PRIVATE
         self.memo = Memo(self.private / "cache.sqlite")
@@ -53,7 +53,7 @@ class Dataset:
         target = self.repo.lookup_reference("HEAD").target
         if not isinstance(target, str):
             raise RepositoryError(
-                f"{self.root}: HEAD is detached, so a new commit would belong to no branch", hint="git switch main"
+                f"{self.root}: HEAD is detached, so a new commit would belong to no branch", hint="dsk switch main"
             )
         return target
 
@@ -131,7 +131,7 @@ def _make_references_durable(repo: pygit2.Repository) -> None:
         pygit2.settings.enable_fsync_gitdir(False)
 
 
-def _common_folder(repo: pygit2.Repository) -> Path:
+def common_folder(repo: pygit2.Repository) -> Path:
     """Where objects are: the `.git` that all work trees of `git worktree add` share."""
     folder = Path(repo.path)
     try:

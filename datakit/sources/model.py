@@ -80,7 +80,7 @@ class Folder:
             prefix = "" if prefix == "." else prefix + "/"
             reasons = {name: _why_no_folder(Path(folder, name)) for name in folders if not name.startswith(".")}
             folders[:] = [name for name, reason in reasons.items() if not reason]
-            reasons |= {name: _why_no_file(Path(folder, name)) for name in names if _is_seen(name)}
+            reasons |= {name: _why_no_file(folder, name) for name in names if _is_seen(name)}
             odd += [Aside(prefix + name, reason) for name, reason in sorted(reasons.items()) if reason]
             found += [prefix + name for name in names if reasons.get(name) == ""]
         return dict.fromkeys(sorted(found)), odd
@@ -152,16 +152,16 @@ def _is_seen(name: str) -> bool:
     return not name.startswith(".") or is_image(name.lstrip("."))
 
 
-def _why_no_file(path: Path) -> str:
+def _why_no_file(folder: str, name: str) -> str:
     try:
-        mode = path.lstat().st_mode
+        mode = os.lstat(f"{folder}/{name}").st_mode
     except OSError as error:
         return error.strerror or str(error)
     if stat.S_ISLNK(mode):
         return _LINK
     if not stat.S_ISREG(mode):
         return "not a regular file"
-    return "hidden" if path.name.startswith(".") else ""
+    return "hidden" if name.startswith(".") else ""
 
 
 def _why_no_folder(path: Path) -> str:

@@ -6,7 +6,6 @@ Format: git-lfs docs/spec.md. The store's files are its own: no work-tree file e
 from __future__ import annotations
 
 import contextlib
-import functools
 import hashlib
 import itertools
 import os
@@ -25,6 +24,7 @@ _POINTER = re.compile(
     rb"(?:ext-[^\n]*\n)*oid sha256:([0-9a-f]{64})\nsize ([0-9]+)\n"
 )
 _EMPTY_SHA256 = hashlib.sha256().hexdigest()
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _MINE = "dsk-"
 MIN_AGE_NS = 2_000_000_000
 """Images carry times at least this old: git reads a file again whose time lies in the index's own second."""
@@ -37,7 +37,6 @@ def pointer(sha256: str, size_bytes: int) -> bytes:
     return f"version https://git-lfs.github.com/spec/v1\noid sha256:{sha256}\nsize {size_bytes}\n".encode()
 
 
-@functools.lru_cache(maxsize=1 << 20)
 def parse_pointer(data: bytes) -> tuple[str, int] | None:
     """(sha256, size in bytes) of a pointer, or None when `data` is no pointer."""
     if not data:
@@ -55,6 +54,7 @@ class LfsStore:
         self.folder = git_folder / "lfs" / "objects"
         self._temporary = git_folder / "lfs" / "tmp"
         self._serial = itertools.count()
+        self._clones = True
 
     def path(self, sha256: str) -> Path:
         """Where the object is, or would be."""
@@ -92,6 +92,18 @@ class LfsStore:
             InputError: the file cannot be read.
             OSError: the store cannot be written.
         """
+        return self._take(source, extension, lambda ref: not self.has(ref))
+
+    def replace(self, ref: ImageRef, source: Path) -> bool:
+        """Write an object anew, whatever is there, from a file that should hold its content; False if it does not.
+
+        Raises:
+            InputError: the file cannot be read.
+            OSError: the store cannot be written.
+        """
+        return self._take(source, ref.extension, lambda found: found == ref) == ref
+
+    def _take(self, source: Path, extension: str, is_wanted: Callable[[ImageRef], bool]) -> ImageRef:
         with contextlib.ExitStack() as stack:
             try:
                 file = stack.enter_context(open(source, "rb", buffering=0))  # noqa: PTH123
@@ -106,11 +118,18 @@ class LfsStore:
                 if (after.st_size, after.st_mtime_ns) != (content.size_bytes, before.st_mtime_ns):
                     raise InputError(f"{source}: changed while it was read", hint="run the command again")
 
-            if self.has(ref):
-                check()
-            else:
+            if is_wanted(ref):
                 self._write(ref, source, content, before.st_mtime_ns, check=check)
+            else:
+                check()
         return ref
+
+    def names(self) -> list[str]:
+        """sha256 of every object that is there, whole or not."""
+        found: list[str] = []
+        for folder in sorted(self.folder.glob("[0-9a-f][0-9a-f]/[0-9a-f][0-9a-f]")):
+            found += sorted(name for name in os.listdir(folder) if _SHA256.fullmatch(name))  # noqa: PTH208
+        return found
 
     def ingest_bytes(self, data: bytes, extension: str) -> ImageRef:
         """Take bytes into the store; not synced."""
@@ -139,7 +158,8 @@ class LfsStore:
         temporary = f"{self._temporary}/{_MINE}{os.getpid()}-{next(self._serial)}"
         try:
             with create(temporary) as file:
-                if not (source and clone_file(source, file)):
+                if not (source and self._clones and clone_file(source, file)):
+                    self._clones = self._clones and source is None  # most often the answer is the same next time
                     write_all(file, content, source)
                 mtime_ns = min(mtime_ns, time.time_ns() - MIN_AGE_NS)
                 os.fchmod(file.fileno(), 0o444)

@@ -44,6 +44,20 @@ def exclusive(path: Path, *, wait_s: float = WAIT_S) -> Iterator[None]:
         os.close(descriptor)
 
 
+def holder(path: Path) -> str:
+    """Process id of who holds the lock now, '?' where it is not known; '' when it is free. Writes nothing."""
+    try:
+        descriptor = os.open(path, os.O_RDWR)
+    except OSError:
+        return ""
+    try:
+        if _try_lock(descriptor):
+            return ""
+        return os.pread(descriptor, 20, 0).decode("ascii", "replace").strip() or "?"
+    finally:
+        os.close(descriptor)
+
+
 def _try_lock(descriptor: int) -> bool:
     try:
         if sys.platform == "win32":

@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
+import datakit.repo.steps as steps_module
 from datakit.actions.project import Project, open_project
 from datakit.actions.reporting import read_status
 from datakit.repo.oplog import history
+from datakit.repo.transaction import transaction
 
 Git = Callable[..., str]
 DELAYS_S = (0.1, 0.2, 0.25, 0.3, 0.35, 0.4)
@@ -72,3 +74,46 @@ def test_a_second_command_waits_for_the_first(project: Project) -> None:
     assert (first.wait(), second.wait()) == (0, 0)
     done = [operation.subject.partition(":")[0] for operation in history(project.dataset)]
     assert done.count("export") == done.count("wip") == 1
+
+
+class Killed(BaseException):
+    """Ends everything at once, as SIGKILL does, but lets the test go on."""
+
+
+@pytest.mark.parametrize("renamed", [False, True], ids=["edited", "renamed"])
+@pytest.mark.parametrize("moved", [False, True], ids=["before the branch moved", "after it"])
+def test_hand_edits_survive_a_kill_while_they_are_committed(
+    advanced: Project, git: Git, monkeypatch: pytest.MonkeyPatch, moved: bool, renamed: bool
+) -> None:
+    root = advanced.dataset.root
+    (root / "wip/aria/danbooru_0.txt").write_text("written by hand")
+    (root / "wip/aria/danbooru_1.txt").unlink()
+    (root / "wip/aria/own.txt").write_text("new")
+    (root / "raw/beth/danbooru_0.png").unlink()  # it shares its inode
+    (root / "raw/beth/danbooru_0.png").write_bytes(b"an image of one's own")
+    if renamed:
+        for path in list(root.glob("raw/aria/danbooru_2.*")):
+            path.rename(path.with_stem("smiling"))
+
+    def die(*arguments: object) -> None:
+        raise Killed
+
+    monkeypatch.setattr(steps_module, "checkout" if moved else "_forward", die)
+    with pytest.raises(Killed), transaction(open_project(root).dataset, "look"):
+        pass
+    monkeypatch.undo()
+    assert (root / ".dsk/journal.json").exists()
+    status = read_status(open_project(root))
+    assert not (root / ".dsk/journal.json").exists()
+    assert bool(status.hand_edits) is not moved
+    for _ in range(2):
+        assert (root / "wip/aria/danbooru_0.txt").read_text() == "written by hand"
+        assert not (root / "wip/aria/danbooru_1.txt").exists()
+        assert (root / "wip/aria/own.txt").read_text() == "new"
+        assert (root / "raw/beth/danbooru_0.png").read_bytes() == b"an image of one's own"
+        assert (root / "raw/aria/smiling.png").exists() is renamed
+        assert (root / "raw/aria/danbooru_2.png").exists() is not renamed
+        with transaction(open_project(root).dataset, "look"):
+            pass
+    assert git(root, "status", "--porcelain") == ""
+    git(root, "fsck", "--strict")
