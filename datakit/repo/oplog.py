@@ -12,10 +12,13 @@ import msgspec
 import pygit2
 
 from datakit import __version__
+from datakit.errors import RepositoryError
+from datakit.model.naming import one_line
 from datakit.repo.dataset import Dataset
 
 _TRAILER = "Dsk-"
 UNDO = "undo"
+REDO = "redo"
 MERGE = "merge"
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _CRUD = re.compile(r"[\x00-\x1f<>]")
@@ -36,12 +39,14 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     args: dict[str, Any] = {}
     undoes: str = ""
     """Commit that this one took back."""
+    redoes: str = ""
+    """Commit that this one brought back."""
 
 
 def message(subject: str, trailers: Mapping[str, str]) -> str:
     """A commit message: the subject, then one `Dsk-…` trailer a line."""
     lines = [f"{_TRAILER}{name}: {value}" for name, value in trailers.items() if value]
-    return f"{subject}\n\n" + "\n".join((*lines, f"{_TRAILER}Version: {__version__}")) + "\n"
+    return f"{one_line(subject)}\n\n" + "\n".join((*lines, f"{_TRAILER}Version: {__version__}")) + "\n"
 
 
 def encode_commit(dataset: Dataset, tree: bytes, parents: list[bytes], text: str) -> bytes:
@@ -80,9 +85,7 @@ def read_operation(dataset: Dataset, commit: bytes) -> Operation:
     """The operation that a commit is."""
     found = dataset.commit(commit)
     subject, _, body = found.message.partition("\n")
-    trailers = dict(
-        line[len(_TRAILER) :].split(": ", 1) for line in body.split("\n") if line.startswith(_TRAILER) and ": " in line
-    )
+    trailers = trailers_of(body)[1]
     try:
         args = msgspec.json.decode(trailers.get("Args", "{}"), type=dict[str, Any])
     except msgspec.DecodeError:
@@ -96,7 +99,16 @@ def read_operation(dataset: Dataset, commit: bytes) -> Operation:
         stage=trailers.get("Stage", ""),
         args=args,
         undoes=trailers.get("Undoes", ""),
+        redoes=trailers.get("Redoes", ""),
     )
+
+
+def trailers_of(body: str) -> tuple[str, dict[str, str]]:
+    """What a commit's message says after its subject: the text, and the trailers by name without `Dsk-`."""
+    lines = body.split("\n")
+    mine = [line for line in lines if line.startswith(_TRAILER) and ": " in line]
+    trailers = dict(line[len(_TRAILER) :].split(": ", 1) for line in mine)
+    return "\n".join(line for line in lines if line not in mine), trailers
 
 
 def first_parent(dataset: Dataset, commit: bytes) -> bytes | None:
@@ -130,11 +142,26 @@ def machine_tip(dataset: Dataset, commit: bytes | None = None) -> bytes | None:
     return None
 
 
+def went_to(dataset: Dataset, operation: Operation) -> bytes | None:
+    """The commit whose tree an undo or a redo shows; None for every other operation.
+
+    One that plain git gave another tree (`git commit --amend`, a cherry-pick) is an operation like any other.
+    """
+    try:
+        if operation.op == UNDO and _COMMIT.fullmatch(operation.undoes):
+            goal = first_parent(dataset, bytes.fromhex(operation.undoes))
+        elif operation.op == REDO and _COMMIT.fullmatch(operation.redoes):
+            goal = bytes.fromhex(operation.redoes)
+        else:
+            return None
+        is_shown = goal is not None and dataset.tree_of(goal) == dataset.tree_of(bytes.fromhex(operation.commit))
+    except RepositoryError:  # copied from a history that this clone lacks
+        return None
+    return goal if is_shown else None
+
+
 def effective(dataset: Dataset, commit: bytes) -> bytes:
-    """The operation whose tree a commit shows: itself, or what an undo went back to."""
-    while (shown := read_operation(dataset, commit)).op == UNDO and _COMMIT.fullmatch(shown.undoes):
-        before = first_parent(dataset, bytes.fromhex(shown.undoes))
-        if before is None:
-            break
-        commit = before
+    """The operation whose tree a commit shows: itself, or what an undo or a redo went to."""
+    while (goal := went_to(dataset, read_operation(dataset, commit))) is not None:
+        commit = goal
     return commit

@@ -6,8 +6,10 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
+from datakit.errors import StateError
 from datakit.model.item import CAPTION_EXTENSION, LOCK_NAME, RECORD_EXTENSION, concept_of, is_image, split_path
 from datakit.model.lock import Conflict, Lock, decode_lock
+from datakit.model.order import RAW
 from datakit.model.record import encode_json
 from datakit.repo.dataset import Dataset
 from datakit.store.objects import FILE_MODE, TREE_MODE, Entry, files, find
@@ -27,7 +29,8 @@ def stage_tree(dataset: Dataset, root: bytes | None, stage: str) -> bytes | None
     if entry is None or entry.mode != TREE_MODE:
         return None
     lines = dataset.objects.tree(entry.oid)
-    lines.pop(LOCK_NAME, None)
+    if _is_lock(lines.get(LOCK_NAME), stage):
+        del lines[LOCK_NAME]
     return dataset.objects.put_tree(lines) if lines else None
 
 
@@ -35,12 +38,17 @@ def read_lock(dataset: Dataset, root: bytes | None, stage: str) -> Lock | None:
     """The lock of a stage in a tree, with those of its conflicts that nobody has decided; None before its first run."""
     path = f"{stage}/{LOCK_NAME}"
     entry = find(dataset.objects, root, path) if root else None
-    if root is None or entry is None:
+    if root is None or entry is None or not _is_lock(entry, stage):
         return None
     lock = decode_lock(dataset.objects.read(entry.oid), path=path)
     if not lock.conflicts:
         return lock
     return msgspec.structs.replace(lock, conflicts=_undecided(dataset, root, lock))
+
+
+def _is_lock(entry: Entry | None, stage: str) -> bool:
+    """Whether this is a stage's lock; in raw a file of that name is an item's record, and a folder is a concept."""
+    return entry is not None and entry.mode == FILE_MODE and stage != RAW
 
 
 def _undecided(dataset: Dataset, root: bytes, lock: Lock) -> dict[str, Conflict]:
@@ -54,8 +62,18 @@ def _undecided(dataset: Dataset, root: bytes, lock: Lock) -> dict[str, Conflict]
 
 
 def with_stage(dataset: Dataset, root: bytes | None, tree: bytes | None, lock: Lock) -> bytes:
-    """The tree `root` with another tree and lock of the lock's stage."""
+    """The tree `root` with another tree and lock of the lock's stage.
+
+    Raises:
+        StateError: a concept has the lock's name.
+    """
     lines = dataset.objects.tree(tree) if tree else {}
+    taken = lines.get(LOCK_NAME)
+    if taken is not None and taken.mode == TREE_MODE:
+        raise StateError(
+            f"{lock.stage}: a concept is called {LOCK_NAME}, where the stage's lock belongs",
+            hint=f"rename the folder raw/{LOCK_NAME}",
+        )
     lines[LOCK_NAME] = Entry(FILE_MODE, dataset.objects.blob(encode_json(lock)))
     top = dataset.objects.tree(root) if root else {}
     top[lock.stage] = Entry(TREE_MODE, dataset.objects.put_tree(lines))

@@ -14,11 +14,12 @@ from datakit.repo.undo import undo
 def command(as_json: bool) -> None:
     """Take the last operation back: images, captions and settings stand as before it.
 
-    The undo is a commit too, so nothing is lost; undo again to go further back. Hand edits that were not committed
-    yet become an operation first, and are what is taken back.
+    The undo is a commit too, so nothing is lost: dsk redo brings the operation back, and undo again goes further
+    back. Hand edits that were not committed yet become an operation first, and are what is taken back.
     """
     undone = undo(open_project(Path.cwd()).dataset)
     if as_json:
         say_json(undone)
-    else:
-        say(f"taken back: {undone.subject} ({undone.commit[:10]})")
+        return
+    say(f"taken back: {undone.subject} ({undone.commit[:10]})")
+    say("dsk redo brings it back")
