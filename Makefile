@@ -12,10 +12,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-peers bench lint docs clean distclean
+.PHONY: help demo test test-slow test-peers bench bench-import bench-history lint docs clean distclean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 demo: $(STAMP) ## a small scrape, the user's commands on it, a baked LoRA, in the folder demo/
 	@$(BIN)/python -m datakit.demo --dir "$(DEMO)" $(ARGS)
@@ -29,8 +29,13 @@ test-slow: $(STAMP) ## the tests that take longer
 test-peers: $(STAMP) ## the tests against other tools of the field
 	@$(BIN)/python -m pytest -m "peers" $(ARGS) || { [ $$? = 5 ] && echo "there are no peer tests yet"; }
 
-bench: $(STAMP) ## import speed against git-lfs and dvc (installs dvc apart, 1 GB of temporary files and more)
+bench: bench-import bench-history ## both benchmarks against git, git-lfs and dvc (installs dvc apart; 20 GB of temporary files)
+
+bench-import: $(STAMP) ## import speed with large images
 	@$(BIN)/python -m tests.benchmarks.bench_import $(ARGS)
+
+bench-history: $(STAMP) ## all operations on 10,000 and 100,000 small images
+	@$(BIN)/python -m tests.benchmarks.bench_history $(ARGS)
 
 lint: $(STAMP) ## ruff, mypy --strict, the import contracts
 	$(BIN)/ruff check .

@@ -16,7 +16,8 @@ from typing import Literal
 
 import msgspec
 
-from datakit.model.stage import Keep, Outcome, Stage, Subject
+from datakit.model.record import CATEGORIES
+from datakit.model.stage import Keep, Origin, Outcome, Stage, Subject
 from datakit.tags.captions import format_canonical, parse_tags
 from datakit.tags.names import to_canonical
 from stages.wording import count, dropped_parts, in_brackets, kept
@@ -47,6 +48,28 @@ def summarise(subjects: Sequence[Subject], outcomes: Sequence[Outcome]) -> str:
     return count(len(items) - missing, "caption") + in_brackets([*notes, *dropped_parts(outcomes)])
 
 
+def origins(subject: Subject, settings: Settings) -> dict[str, Origin]:
+    """The site and category of each tag, or the caption that came along; tags that the settings do not take."""
+    found: dict[str, Origin] = {}
+    taken = settings.categories if settings.policy in ("union", "booru") else ()
+    record = subject.record
+    for category in (*taken, *CATEGORIES) if record is not None else ():
+        assert record is not None
+        for name in filter(None, map(to_canonical, record.tags.get(category, ()))):
+            detail = f"{record.site or 'record'}, {category}"
+            reason = "captioned.policy is caption" if settings.policy == "caption" else "captioned.categories lacks it"
+            left_out = Origin(kind="not-taken", detail=f"{detail}; {reason}", removed=True)
+            found.setdefault(name, Origin(kind="site", detail=detail) if category in taken else left_out)
+    path = f"raw/{subject.key}.txt"
+    for tag in parse_tags(subject.scraped_caption or ""):
+        if settings.policy != "booru" and (tag not in found or found[tag].removed):
+            found[tag] = Origin(kind="caption", detail=path)
+        elif settings.policy == "booru":
+            left_out = Origin(kind="not-taken", detail=f"{path}; captioned.policy is booru", removed=True)
+            found.setdefault(tag, left_out)
+    return found
+
+
 def _caption(subject: Subject, settings: Settings) -> str | None:
     tags: dict[str, None] = {}
     if subject.record is not None and settings.policy in ("union", "booru"):
@@ -57,4 +80,12 @@ def _caption(subject: Subject, settings: Settings) -> str | None:
     return format_canonical(tags) if tags else None
 
 
-STAGE = Stage(name="captioned", version=1, settings=Settings, decide=decide, scope="item", summarise=summarise)
+STAGE = Stage(
+    name="captioned",
+    version=1,
+    settings=Settings,
+    decide=decide,
+    scope="item",
+    origins=origins,
+    summarise=summarise,
+)

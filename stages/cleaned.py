@@ -13,7 +13,7 @@ import msgspec
 
 from datakit.errors import ConfigError
 from datakit.model.item import concept_of
-from datakit.model.stage import Keep, Outcome, Stage, Subject
+from datakit.model.stage import Keep, Origin, Outcome, Stage, Subject
 from datakit.registry import nearest
 from datakit.tags.captions import parse_tags
 from datakit.tags.names import to_canonical
@@ -65,6 +65,20 @@ def check(concepts: Collection[str], settings: Settings) -> None:
             raise ConfigError(f"cleaned.triggers: there is no concept '{name}'", hint=hint)
 
 
+def origins(subject: Subject, settings: Settings) -> dict[str, Origin]:
+    """The trigger, and the tags that the blacklist left out."""
+    concept = concept_of(subject.key)
+    named = f"cleaned.triggers.{concept}" if concept in settings.triggers else "cleaned.trigger"
+    blacklist = frozenset(map(to_canonical, settings.blacklist))
+    found = {
+        tag: Origin(kind="blacklist", detail="cleaned.blacklist", removed=True)
+        for tag in parse_tags(subject.caption or "")
+        if tag in blacklist
+    }
+    triggers = parse_tags(settings.triggers.get(concept, settings.trigger))
+    return {**found, **dict.fromkeys(triggers, Origin(kind="trigger", detail=named))}
+
+
 def _prompt(subject: Subject, settings: Settings, blacklist: frozenset[str]) -> str | None:
     prompt = to_training_prompt(
         parse_tags(subject.caption or ""),
@@ -82,5 +96,6 @@ STAGE = Stage(
     decide=decide,
     scope="item",
     check=check,
+    origins=origins,
     summarise=summarise,
 )

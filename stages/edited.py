@@ -22,7 +22,7 @@ from datakit.images.colour import format_colour, parse_colour
 from datakit.images.convert import Extension, encode, to_srgb_rgb
 from datakit.images.decode import UnreadableImage, open_bounded
 from datakit.images.measure import ImageFacts, is_transparent, probe
-from datakit.model.stage import Drop, Keep, Outcome, Product, Stage, Subject
+from datakit.model.stage import IMAGE, Drop, Keep, Origin, Outcome, Product, Stage, Subject
 from stages.wording import count, dropped_parts, in_brackets, kept
 
 TRAINABLE_FORMATS: Final = frozenset({"png", "jpeg", "webp", "bmp"})
@@ -85,6 +85,12 @@ def summarise(subjects: Sequence[Subject], outcomes: Sequence[Outcome]) -> str:
     return count(len(kept(outcomes)), "image") + in_brackets([*parts, *dropped_parts(outcomes)])
 
 
+def origins(subject: Subject, settings: Settings) -> dict[str, Origin]:
+    """What was done to the image."""
+    changes = subject.facts.get("changes", ())
+    return {IMAGE: Origin(kind="edited", detail=", ".join(changes))} if changes else {}
+
+
 def _changes(facts: ImageFacts) -> set[str]:
     """What has to change, as far as the header shows it."""
     found = {
@@ -112,5 +118,6 @@ STAGE = Stage(
     scope="item",
     inspect=inspect,
     inspect_options=inspect_options,
+    origins=origins,
     summarise=summarise,
 )

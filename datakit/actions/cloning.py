@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -10,7 +11,7 @@ import pygit2
 
 from datakit.actions.project import Project
 from datakit.config import CONFIG_NAME
-from datakit.errors import InputError, RepositoryError, StateError
+from datakit.errors import DskError, InputError, RepositoryError, StateError
 from datakit.model.progress import Progress, silent
 from datakit.repo.branchmerge import BranchMerge, merge_branch
 from datakit.repo.checkout import refuse_obstacles
@@ -19,6 +20,7 @@ from datakit.repo.oplog import MERGE
 from datakit.repo.remotes import (
     fetch_commits,
     fetch_images,
+    local_tips,
     push_branch,
     require_repository,
     run_git,
@@ -63,23 +65,44 @@ def clone(source: str, folder: Path, *, progress: Progress = silent) -> Exchange
         raise InputError(f"{folder}: is there already", hint="choose a new folder")
     was_there = folder.exists()
     address = str(Path(source).expanduser().absolute()) if Path(source).expanduser().exists() else source
-    run_git("clone", "-q", "--no-checkout", "-o", _ORIGIN, address, str(folder))
+    run_git("clone", "-q", "--no-checkout", "-o", _ORIGIN, "--", address, str(folder))
     dataset = Dataset(folder.absolute(), pygit2.Repository(str(folder)))
-    tree = dataset.head_tree
-    if tree is None or find(dataset.objects, tree, CONFIG_NAME) is None:
+    try:
+        tree = _checked_tree(dataset, source)
+    except DskError:
         shutil.rmtree(folder)
         if was_there:
             folder.mkdir()
-        raise InputError(f"{source}: no dataset, its branch has no {CONFIG_NAME}", hint="dsk init begins one")
+        raise
     with held(dataset):
         dataset.prepare()
         head = dataset.head or b""
-        images = fetch_images(dataset, _ORIGIN, address, head, lambda number: progress("images", number, number))
+        tell = partial(_tell, progress)
+        images = fetch_images(dataset, _ORIGIN, address, head, known=(), tell=tell)
         with disk_errors(dataset):
             sync_filesystems(dataset.objects_folder, dataset.lfs.folder)
-            refuse_obstacles(dataset, None, tree)
             take_step(dataset, Step(None, head, None, tree, f"clone: {source}"))
     return _exchanged(dataset, address, images)
+
+
+def _tell(progress: Progress, number: int, total: int) -> None:
+    progress("images", number, total)
+
+
+def _checked_tree(dataset: Dataset, source: str) -> bytes:
+    """The tree that a clone is to show.
+
+    Raises:
+        InputError: it is no dataset's.
+        RepositoryError: it names a path that leads out of the dataset, or belongs to no branch.
+    """
+    if dataset.repo.head_is_detached:
+        raise RepositoryError(f"{source}: stands on no branch, so a clone would too", hint="dsk switch main over there")
+    tree = dataset.head_tree
+    if tree is None or find(dataset.objects, tree, CONFIG_NAME) is None:
+        raise InputError(f"{source}: no dataset, its branch has no {CONFIG_NAME}", hint="dsk init begins one")
+    refuse_obstacles(dataset, None, tree)
+    return tree
 
 
 def push(project: Project, remote: str = "", *, progress: Progress = silent) -> Exchanged:
@@ -92,9 +115,10 @@ def push(project: Project, remote: str = "", *, progress: Progress = silent) -> 
     dataset = project.dataset
     remote = remote or _upstream(dataset)[0]
     address = url_of(dataset, remote)
+    remote = _name_or(dataset, remote, address)
     with session(dataset):
         branch = dataset.branch_ref.removeprefix("refs/heads/")
-        images = send_images(dataset, remote, address, branch, lambda number: progress("images", number, number))
+        images = send_images(dataset, remote, address, branch, partial(_tell, progress))
         if images.missing:
             raise StateError(
                 f"{len(images.missing):,} images cannot be sent to {address}: git-lfs is not installed, "
@@ -115,11 +139,13 @@ def pull(project: Project, remote: str = "", *, prefer: str = "", progress: Prog
     dataset = project.dataset
     remote, branch = (remote, "") if remote else _upstream(dataset)
     address = url_of(dataset, remote)
+    remote = _name_or(dataset, remote, address)
     branch = branch or dataset.branch_ref.removeprefix("refs/heads/")
     with session(dataset):
         before, merged = dataset.head, None
+        known = () if scan(dataset).bare else local_tips(dataset)
         theirs = fetch_commits(dataset, remote, branch)
-        images = fetch_images(dataset, remote, address, theirs, lambda number: progress("images", number, number))
+        images = fetch_images(dataset, remote, address, theirs, known=known, tell=partial(_tell, progress))
         if not _has(dataset, before, theirs):
             if before is None or _has(dataset, theirs, before):
                 _go_ahead(dataset, theirs, f"pull: {remote}")
@@ -128,6 +154,10 @@ def pull(project: Project, remote: str = "", *, prefer: str = "", progress: Prog
                 merged = merge_branch(txn, theirs, f"{remote}/{branch}", prefer=prefer)
         fill_in(dataset, scan(dataset).bare)
     return _exchanged(dataset, address, images, is_new=dataset.head != before, merged=merged)
+
+
+def _name_or(dataset: Dataset, remote: str, address: str) -> str:
+    return remote if remote in list(dataset.repo.remotes.names()) else address
 
 
 def _has(dataset: Dataset, commit: bytes | None, other: bytes) -> bool:
@@ -143,6 +173,7 @@ def _go_ahead(dataset: Dataset, new: bytes, subject: str) -> None:
     with disk_errors(dataset):
         if tree is not None:
             refuse_obstacles(dataset, dataset.head_tree, tree)
+        sync_filesystems(dataset.objects_folder, dataset.lfs.folder)
         take_step(dataset, Step(dataset.head, new, dataset.head_tree, tree, subject))
 
 

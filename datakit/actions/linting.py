@@ -102,7 +102,7 @@ def _collections(dataset: Dataset, stages: Sequence[str], progress: Progress) ->
 
 def _inside(found: Scan, stage: str) -> Iterable[str]:
     prefix = f"{stage}/"
-    inside = (path.removeprefix(prefix) for path in found.stats if path.startswith(prefix))
+    inside = (path.removeprefix(prefix) for path in found.blobs if path.startswith(prefix))
     return (path for path in inside if path != LOCK_NAME)
 
 

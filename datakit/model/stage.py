@@ -7,8 +7,8 @@ Neither sees the disk, the clock or the network, so a stage gives the same tree 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -68,6 +68,25 @@ Outcome = Keep | Drop
 Scope = Literal["item", "content", "all"]
 
 
+IMAGE: Final = ""
+"""What stands for the item's image where `Stage.origins` names tags."""
+
+
+class Origin(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a stage's function has a tag from, or why it left the tag out."""
+
+    kind: str
+    """`site`, `caption`, `trigger`, `tagger`, `renamed`, `edited`; of a tag left out the rule, as in `blacklist`."""
+    detail: str = ""
+    """For people: `danbooru, general`."""
+    score: float | None = None
+    """Of a tagger, 0 to 1."""
+    was: str = ""
+    """Canonical name in the stage before, where the function renamed the tag."""
+    removed: bool = False
+    """Whether the function left the tag out."""
+
+
 class Stage(msgspec.Struct, frozen=True, kw_only=True):
     """One stage: its settings and its two functions."""
 
@@ -89,3 +108,6 @@ class Stage(msgspec.Struct, frozen=True, kw_only=True):
     """The part of the settings that `inspect` depends on (JSON-able); None: it depends on none."""
     summarise: Callable[[Sequence[Subject], Sequence[Outcome]], str]
     """(subjects with their facts, every outcome) → the commit's subject after `name: `."""
+    origins: Callable[[Subject, Any], Mapping[str, Origin]] | None = None
+    """(a subject, settings) → canonical tag → where the function has it from, or why it left it out; tags that it only
+    passes on are not named. IMAGE stands for the image that the function made."""

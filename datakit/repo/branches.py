@@ -116,6 +116,17 @@ def is_on_a_branch(dataset: Dataset, commit: bytes) -> bool:
     return any(tip == wanted or dataset.repo.descendant_of(tip, wanted) for tip in tips)
 
 
+def _follow(dataset: Dataset, name: str) -> None:
+    """Begin the branch that another copy has under this name, where there is none here."""
+    if name in dataset.repo.branches.local:
+        return
+    found = [one for one in dataset.repo.branches.remote if one.partition("/")[2] == name and name != "HEAD"]
+    if len(found) == 1:
+        theirs = dataset.repo.branches.remote[found[0]]
+        made = create_branch(dataset, name, bytes(theirs.peel(pygit2.Commit).id.raw))
+        dataset.repo.branches.local[made.name].upstream = theirs
+
+
 def _known(dataset: Dataset, name: str) -> str:
     names = list(dataset.repo.branches.local)
     if name not in names:
@@ -128,10 +139,13 @@ def _known(dataset: Dataset, name: str) -> str:
 def switch_branch(dataset: Dataset, name: str) -> Branch:
     """Go to another branch; hand edits are committed on the one that is left, as an operation.
 
+    A branch that only one other copy has is begun here, and follows that one.
+
     Raises:
         UsageError: no such branch.
         StateError: HEAD stands on no branch, and there are hand edits that would belong to none.
     """
+    _follow(dataset, name)
     _known(dataset, name)
     if dataset.repo.head_is_detached:
         with held(dataset):

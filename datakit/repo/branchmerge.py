@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 import msgspec
@@ -11,16 +11,16 @@ import pygit2
 
 from datakit.config import CONFIG_NAME
 from datakit.errors import StateError
-from datakit.model.item import is_image, split_path
+from datakit.model.item import CAPTION_EXTENSION, is_image, split_path
 from datakit.model.lock import Conflict, Dropped, Lock
 from datakit.model.mergetoml import merge_toml
-from datakit.model.order import COMPUTED, EXPORT, ORDER, RAW
+from datakit.model.order import COMPUTED, EXPORT, ORDER, RAW, before
 from datakit.repo.dataset import Dataset
 from datakit.repo.layout import is_stored_as_pointer
 from datakit.repo.machine import machine_commit
 from datakit.repo.matching import match_renames
 from datakit.repo.merging import merge_stage, still_open
-from datakit.repo.oplog import machine_tip
+from datakit.repo.oplog import effective, first_parent, machine_tip
 from datakit.repo.renaming import Made, find_holders, rename_items
 from datakit.repo.stagetree import TreeView, read_lock, stage_tree, with_stage
 from datakit.repo.transaction import Transaction
@@ -28,6 +28,7 @@ from datakit.store.objects import TREE_MODE, Change, Entry, Value, diff, edit_tr
 
 PREFER: Final = ("ours", "theirs")
 _BAKES: Final = "bakes/"
+_UNREAD: Final = b"merged: to be decided anew\n"
 
 
 class BranchMerge(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,8 +69,10 @@ def merge_branch(txn: Transaction, theirs: bytes, name: str, *, prefer: str = ""
         raise StateError(f"'{name}' and this branch have no history in common", hint="dsk import its raw folder")
     base = bytes(common.raw)
     if base == theirs:
+        base = _last_shown(dataset, ours, theirs)
+    if base == theirs:
         return BranchMerge(branch=name, commit="", subject=f"merge: {name} has nothing new")
-    number = _num_new(dataset, ours, theirs)
+    number = _num_new(dataset, base, theirs)
     their_tree = dataset.tree_of(theirs) or b""
     sides, notes = _named_alike(dataset, _Sides(dataset.tree_of(base), txn.base_tree, their_tree), name)
     tree, made, conflicts = sides.ours, Made(), dict[str, Conflict]()
@@ -93,10 +96,26 @@ def merge_branch(txn: Transaction, theirs: bytes, name: str, *, prefer: str = ""
     )
 
 
-def _num_new(dataset: Dataset, ours: bytes, theirs: bytes) -> int:
+def _last_shown(dataset: Dataset, ours: bytes, theirs: bytes) -> bytes:
+    """The newest operation of `theirs` that is in what `ours` shows: a merge that was undone does not count."""
+    shown: set[bytes] = set()
+    left = [effective(dataset, ours)]
+    while left:
+        commit = left.pop()
+        if commit not in shown:
+            shown.add(commit)
+            first, *others = [bytes(parent.raw) for parent in dataset.commit(commit).parent_ids] or [commit]
+            left += [effective(dataset, first), *others]
+    commit_or_none: bytes | None = theirs
+    while commit_or_none is not None and commit_or_none not in shown:
+        commit_or_none = first_parent(dataset, commit_or_none)
+    return commit_or_none or theirs
+
+
+def _num_new(dataset: Dataset, base: bytes, theirs: bytes) -> int:
     walker = dataset.repo.walk(pygit2.Oid(raw=theirs))
     walker.simplify_first_parent()
-    walker.hide(pygit2.Oid(raw=ours))
+    walker.hide(pygit2.Oid(raw=base))
     return sum(1 for _ in walker)
 
 
@@ -179,19 +198,40 @@ def _merge_stage(
 def _merge_locks(dataset: Dataset, base: Lock | None, ours: Lock | None, theirs: Lock | None) -> Lock | None:
     """What the stage was computed from: the side that ran it anew, else ours; `auto` is the merge of what both made.
 
-    So neither side's output counts as made by hand, and the stage is stale wherever the merged inputs are others.
+    So neither side's output counts as made by hand. Where both ran it, our lock holds for what the merge leaves as our
+    function made it; the next run decides every other item anew.
     """
-    if ours is None or theirs is None:
+    if ours is None or theirs is None or theirs == base:
         return ours or theirs
-    chosen = theirs if ours == base else ours
+    if ours == base:
+        return theirs
     auto = merge_stage(dataset, *(_auto(lock) for lock in (base, ours, theirs)), previous=None).tree
     dropped = _merge_verdicts(base.dropped if base else {}, ours.dropped, theirs.dropped)
     view = TreeView(dataset, auto)
+    dropped = {key: drop for key, drop in sorted(dropped.items()) if not view.item(key).images}
+    others = {split_path(change.path)[0] for change in diff(dataset.objects, _auto(ours), auto)}
+    others |= {key for key in {*ours.dropped, *dropped} if ours.dropped.get(key) != dropped.get(key)}
+    source = before(ours.stage)
     return msgspec.structs.replace(
-        chosen,
+        ours,
         auto=auto.hex() if auto else "",
-        dropped={key: drop for key, drop in sorted(dropped.items()) if not view.item(key).images},
+        inputs={**ours.inputs, source: _as_if_unread(dataset, ours.inputs.get(source, ""), others)},
+        dropped=dropped,
     )
+
+
+def _as_if_unread(dataset: Dataset, tree_id: str, keys: Iterable[str]) -> str:
+    """The tree that a function read, with what no item has in the place of those of `keys`: they count as changed."""
+    tree = bytes.fromhex(tree_id) or None
+    if tree is not None and not dataset.objects.has(tree):
+        return ""  # a clone that lacks it: every item is decided anew
+    view, mark = TreeView(dataset, tree), dataset.objects.blob(_UNREAD)
+    edits: dict[str, Value] = {}
+    for key in keys:
+        edits.update(dict.fromkeys(view.item(key).images))
+        edits[f"{key}.{CAPTION_EXTENSION}"] = mark
+    found = edit_tree(dataset.objects, tree, edits.items())
+    return found.hex() if found else ""
 
 
 def _auto(lock: Lock | None) -> bytes | None:

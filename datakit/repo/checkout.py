@@ -7,22 +7,25 @@ import itertools
 import os
 import stat as stat_module
 import time
-from collections.abc import Container, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from datakit.errors import WriteError
 from datakit.repo.dataset import Dataset
-from datakit.repo.indexed import note_indexed
+from datakit.repo.indexed import is_indexed, note_indexed
 from datakit.repo.layout import is_stored_as_pointer
+from datakit.repo.pathsafety import refuse_hostile
 from datakit.repo.scan import hash_file
-from datakit.store.index import Index, IndexLine, line_for, locked_index, read_index, unknown_line, write_index
+from datakit.store.index import Index, IndexLine, Lines, line_for, locked_index, read_index, unknown_line, write_index
 from datakit.store.lfs import MIN_AGE_NS
 from datakit.store.objects import Change, diff
-from datakit.store.parallel import spread
-from datakit.store.streams import create, replace
+from datakit.store.parallel import spread_forked
+from datakit.store.streams import create, replace, write_fully
 
 _SERIAL = itertools.count()
+_FORK_AT_LEAST = 1000
+"""Contents from which on several processes write them."""
 
 
 def checkout(dataset: Dataset, old: bytes | None, new: bytes | None, index_file: Path) -> None:
@@ -60,13 +63,16 @@ def checkout(dataset: Dataset, old: bytes | None, new: bytes | None, index_file:
 
 
 def refuse_obstacles(dataset: Dataset, old: bytes | None, new: bytes) -> None:
-    """Look before the first change whether every folder that is written to is one.
+    """Look before the first change whether every folder that is written to is one, inside the dataset.
 
     Raises:
+        RepositoryError: a path leads out of the dataset, or into git's or dsk's own folder.
         WriteError: a file stands in the way, or a symbolic link, behind which nothing may be written or removed.
     """
     needed: dict[str, bool] = {}
-    for change in diff(dataset.objects, old, new):
+    changes = list(diff(dataset.objects, old, new))
+    refuse_hostile(change.path for change in changes)
+    for change in changes:
         folder = change.path.rpartition("/")[0]
         while folder and not needed.get(folder):
             if folder in needed and change.new is None:
@@ -107,6 +113,25 @@ def refresh(dataset: Dataset, known: Mapping[str, tuple[os.stat_result, bytes]])
         note_indexed(dataset, dataset.head_tree)
 
 
+def rewrite(dataset: Dataset, damaged: Mapping[str, tuple[os.stat_result, bytes]]) -> list[str]:
+    """Write files of HEAD anew: path → (stat of what stands there, blob id). Returns those that somebody changed since.
+
+    The index must equal HEAD at those paths; what else has one of their inodes is no source for them.
+    """
+    with locked_index(dataset.index_path) as index_file:
+        was_indexed = dataset.head_tree is not None and is_indexed(dataset, dataset.head_tree)
+        lines = read_index(dataset.index_path).lines
+        (dataset.private / "tmp").mkdir(parents=True, exist_ok=True)
+        old = {path: lines.pop(path) for path in damaged if path in lines}
+        kept = _write_files(dataset, [_Fresh(path, blob, seen) for path, (seen, blob) in damaged.items()], lines)
+        for change in kept:
+            lines[change.path] = old.get(change.path) or unknown_line(damaged[change.path][1])
+        write_index(dataset.index_path, lines, index_file)
+    if was_indexed:
+        note_indexed(dataset, dataset.head_tree)
+    return [change.path for change in kept]
+
+
 def _has_stat(target: str, seen: os.stat_result | None) -> bool:
     """Whether what stands at `target` is what was seen there; None: nothing."""
     try:
@@ -123,7 +148,7 @@ def _has_stat(target: str, seen: os.stat_result | None) -> bool:
 def _content(dataset: Dataset, index: Index, change: Change) -> tuple[os.stat_result | None, bytes | None]:
     """Stat, then blob id, of what stands at a changed path: None where nothing does, b'' for no regular file."""
     try:
-        stat = (dataset.root / change.path).lstat()
+        stat = os.lstat(f"{dataset.root}/{change.path}")
     except (FileNotFoundError, NotADirectoryError):
         return None, None
     line = index.is_current(change.path, stat)
@@ -153,7 +178,7 @@ class _Fresh(NamedTuple):
     seen: os.stat_result | None
 
 
-def _write_files(dataset: Dataset, fresh: list[_Fresh], lines: dict[str, IndexLine]) -> list[Change]:
+def _write_files(dataset: Dataset, fresh: list[_Fresh], lines: Lines) -> list[Change]:
     """Write files on all cores: an image once for each content, its other places shared with it.
 
     Returns those that were not written, since somebody changed what was seen there.
@@ -164,45 +189,47 @@ def _write_files(dataset: Dataset, fresh: list[_Fresh], lines: dict[str, IndexLi
     donors = _donors(dataset, groups, lines)
     kept: list[Change] = []
 
-    def write(rows: list[_Fresh]) -> list[tuple[_Fresh, os.stat_result | None]]:
+    def write(rows: list[_Fresh]) -> list[bytes | None]:
         donor = donors.get(rows[0].blob)
-        written: list[tuple[_Fresh, os.stat_result | None]] = []
+        written: list[bytes | None] = []
         for row in rows:
             target = f"{dataset.root}/{row.path}"
             if not _has_stat(target, row.seen):
-                written.append((row, None))
+                written.append(None)
                 continue
             ref = dataset.image_ref(row.path, row.blob)
             if ref is not None and dataset.lfs.has(ref):
-                written.append((row, dataset.linker.place(dataset.lfs.path(ref.sha256), target, donor=donor).stat))
+                stat = dataset.linker.place(dataset.lfs.path(ref.sha256), target, donor=donor).stat
                 donor = target
             else:  # a text; or a clone without images, which keeps the pointer's text
-                written.append((row, _write_text(dataset, target, dataset.objects.read(row.blob))))
+                stat = _write_text(dataset, target, dataset.objects.read(row.blob))
+            written.append(line_for(stat, row.blob).raw)
         return written
 
-    for written in spread(write, list(groups.values())):
-        for row, stat in written:
-            if stat is None:
+    rows = list(groups.values())
+    for group, written in zip(rows, spread_forked(write, rows, at_least=_FORK_AT_LEAST), strict=True):
+        for row, line in zip(group, written, strict=True):
+            if line is None:
                 kept.append(Change(row.path, None, row.blob))
             else:
-                lines[row.path] = line_for(stat, row.blob)
+                lines[row.path] = IndexLine(line)
     return kept
 
 
 def _write_text(dataset: Dataset, target: str, content: bytes) -> os.stat_result:
     temporary = f"{dataset.private}/tmp/{os.getpid()}-{next(_SERIAL)}-text"
     with create(temporary) as file:
-        file.write(content)
+        write_fully(file, memoryview(content))
         stat = os.fstat(file.fileno())
     replace(temporary, target)
     return stat
 
 
-def _donors(dataset: Dataset, wanted: Container[bytes], lines: dict[str, IndexLine]) -> dict[bytes, str]:
+def _donors(dataset: Dataset, wanted: Collection[bytes], lines: Lines) -> dict[bytes, str]:
     """For each wanted blob, one unchanged work-tree image that has it; a writable one is somebody's own copy."""
     found: dict[bytes, str] = {}
-    for path, line in lines.items():
-        if line.oid in wanted and line.oid not in found and is_stored_as_pointer(path):
+    for path, line in lines.with_blobs(wanted):
+        if line.oid not in found and is_stored_as_pointer(path):
             target = f"{dataset.root}/{path}"
             try:
                 stat = os.lstat(target)

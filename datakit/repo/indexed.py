@@ -21,6 +21,16 @@ def is_indexed(dataset: Dataset, tree: bytes) -> bool:
     return noted == _state(dataset, tree)
 
 
+def last_indexed(dataset: Dataset) -> bytes | None:
+    """The tree for which dsk wrote the index last, whatever became of it since; None when not known."""
+    try:
+        noted = msgspec.json.decode((dataset.private / _NAME).read_bytes(), type=dict[str, Any])
+        tree = bytes.fromhex(noted["tree"])
+    except (OSError, msgspec.DecodeError, KeyError, TypeError, ValueError):
+        return None
+    return tree if dataset.objects.has(tree) else None
+
+
 def note_indexed(dataset: Dataset, tree: bytes | None) -> None:
     """Remember that the index, as it is now, equals `tree`; None forgets."""
     if tree is None:

@@ -15,15 +15,17 @@ from datakit.errors import InputError, RepositoryError, StateError
 from datakit.model.item import ImageRef, split_path
 from datakit.repo.dataset import Dataset, common_folder
 from datakit.repo.layout import is_stored_as_pointer
+from datakit.store.durable import sync_filesystems
 from datakit.store.lfs import LfsStore
-from datakit.store.objects import diff, files
+from datakit.store.objects import diff
 from datakit.store.transfer import Transferred, copy_images
 
 _GIT = "git"
 _LFS = "git-lfs"
 _QUIET = {"GIT_LFS_SKIP_SMUDGE": "1", "GIT_LFS_SKIP_PUSH": "1"}
 """dsk moves the images itself, so that no hook or filter of git-lfs does it a second time."""
-Tell = Callable[[int], None]
+Tell = Callable[[int, int], None]
+"""Told how many images there are, and of how many."""
 
 
 def run_git(*words: str, cwd: Path | None = None) -> None:
@@ -61,14 +63,14 @@ def url_of(dataset: Dataset, remote: str) -> str:
         return str(dataset.repo.remotes[remote].url)
     if not remote:
         raise StateError(f"{dataset.root}: no other copy is known", hint="dsk push PATH, or git remote add origin URL")
-    if not _looks_like_address(remote):
-        known = f"known: {', '.join(sorted(filter(None, names)))}" if names else "git remote add origin URL"
-        raise RepositoryError(f"no remote '{remote}', and no repository at that path", hint=known)
-    return remote
-
-
-def _looks_like_address(text: str) -> bool:
-    return "://" in text or ":" in text.partition("/")[0] or local_folder(text) is not None
+    if "://" in remote:
+        return remote
+    if local_folder(remote) is not None:
+        return str(Path(remote).expanduser().absolute())  # git runs in the dataset's root, wherever the person is
+    if ":" in remote.partition("/")[0]:
+        return remote
+    known = f"known: {', '.join(sorted(filter(None, names)))}" if names else "git remote add origin URL"
+    raise RepositoryError(f"no remote '{remote}', and no repository at that path", hint=known)
 
 
 def local_folder(address: str, base: Path | None = None) -> Path | None:
@@ -99,27 +101,31 @@ def fetch_commits(dataset: Dataset, remote: str, branch: str) -> bytes:
     Raises:
         RepositoryError: git failed.
     """
-    run_git("fetch", "-q", remote, f"refs/heads/{branch}", cwd=dataset.root)
+    run_git("fetch", "-q", "--", remote, f"refs/heads/{branch}", cwd=dataset.root)
     tip = (Path(dataset.repo.path) / "FETCH_HEAD").read_text("utf-8").split()[0]
     if remote in list(dataset.repo.remotes.names()):
-        run_git("fetch", "-q", remote, cwd=dataset.root)
+        run_git("fetch", "-q", "--", remote, cwd=dataset.root)
     return bytes.fromhex(tip)
 
 
-def fetch_images(dataset: Dataset, remote: str, address: str, commit: bytes, tell: Tell) -> Transferred:
-    """Bring the images of a commit into this store; from a path also those of the history that is not here yet.
+def fetch_images(
+    dataset: Dataset, remote: str, address: str, tip: bytes, *, known: Iterable[bytes], tell: Tell
+) -> Transferred:
+    """Bring the images of a commit and of a remote's other branches, with their history, into this store.
+
+    What the commits in `known` and those before them have is taken to be here.
 
     Raises:
         RepositoryError: git-lfs failed.
     """
-    wanted = list(images_of(dataset, dataset.tree_of(commit)))
+    tips = [tip, *_tips_of(dataset, remote)]
+    wanted = list(new_images(dataset, tips, known))
     folder = local_folder(address, dataset.root)
     if folder is not None:
-        older = new_images(dataset, commit, () if dataset.head in {None, commit} else (dataset.head or b"",))
-        return copy_images(LfsStore(folder), dataset.lfs, [*wanted, *older], tell)
-    absent = [ref for ref in wanted if not dataset.lfs.has(ref)]
+        return copy_images(LfsStore(folder), dataset.lfs, wanted, tell)
+    absent = [ref for ref in wanted if ref.size_bytes and not dataset.lfs.has(ref)]
     if absent and has_lfs():
-        run_git("lfs", "fetch", remote, commit.hex(), cwd=dataset.root)
+        run_git("lfs", "fetch", "--all", remote, *dict.fromkeys(commit.hex() for commit in tips), cwd=dataset.root)
     arrived = [ref for ref in absent if dataset.lfs.has(ref)]
     return Transferred(
         num_images=len(arrived),
@@ -128,21 +134,32 @@ def fetch_images(dataset: Dataset, remote: str, address: str, commit: bytes, tel
     )
 
 
-def images_of(dataset: Dataset, tree: bytes | None) -> Iterator[ImageRef]:
-    """Every image that a tree has a pointer to, each once."""
-    return _refs(dataset, files(dataset.objects, tree))
+def local_tips(dataset: Dataset) -> list[bytes]:
+    """The commits that this copy's own branches stand at, and HEAD."""
+    branches = dataset.repo.branches.local
+    found = [bytes(branches[name].peel(pygit2.Commit).id.raw) for name in branches]
+    return [*found, *([dataset.head] if dataset.head else [])]
 
 
-def new_images(dataset: Dataset, tip: bytes, known: Iterable[bytes]) -> Iterator[ImageRef]:
-    """Images that the commits up to `tip` brought, but for the commits in `known` and those before them."""
-    walker = dataset.repo.walk(pygit2.Oid(raw=tip))
+def _tips_of(dataset: Dataset, remote: str) -> list[bytes]:
+    """The commits that a remote's branches stood at when they were last fetched; none for an address."""
+    branches = dataset.repo.branches.remote
+    return [bytes(branches[name].peel(pygit2.Commit).id.raw) for name in branches if name.startswith(f"{remote}/")]
+
+
+def new_images(dataset: Dataset, tips: Iterable[bytes], known: Iterable[bytes]) -> Iterator[ImageRef]:
+    """Images that the commits up to `tips` brought, but for the commits in `known` and those before them."""
+    walker = dataset.repo.walk(None)
+    for tip in tips:
+        walker.push(pygit2.Oid(raw=tip))
     for commit in known:
-        if pygit2.Oid(raw=commit) in dataset.repo:
-            walker.hide(pygit2.Oid(raw=commit))
+        found = dataset.repo.get(pygit2.Oid(raw=commit))
+        if found is not None and found.type == pygit2.enums.ObjectType.COMMIT:
+            walker.hide(found.id)
     rows: dict[bytes, str] = {}
-    for found in walker:
-        parent = found.parents[0].tree_id.raw if found.parents else None
-        for change in diff(dataset.objects, parent, found.tree_id.raw):
+    for one in walker:
+        parent = one.parents[0].tree_id.raw if one.parents else None
+        for change in diff(dataset.objects, parent, one.tree_id.raw):
             if change.new is not None:
                 rows.setdefault(change.new, change.path)
     return _refs(dataset, ((path, blob) for blob, path in rows.items()))
@@ -169,13 +186,14 @@ def send_images(dataset: Dataset, remote: str, address: str, branch: str, tell: 
     if folder is not None:
         there = pygit2.Repository(str(folder))
         known = [there.references[name].resolve().peel().id.raw for name in there.references]
-        return copy_images(dataset.lfs, LfsStore(folder), new_images(dataset, tip, known), tell)
+        target = LfsStore(folder)
+        done = copy_images(dataset.lfs, target, new_images(dataset, [tip], known), tell)
+        sync_filesystems(target.folder)
+        return done
     if has_lfs():
         run_git("lfs", "push", remote, branch, cwd=dataset.root)
         return Transferred()
-    own = [name for name in dataset.repo.branches.remote if name.startswith(f"{remote}/")]
-    known = [dataset.repo.branches.remote[name].peel(pygit2.Commit).id.raw for name in own]
-    return Transferred(missing=tuple(new_images(dataset, tip, known)))
+    return Transferred(missing=tuple(new_images(dataset, [tip], _tips_of(dataset, remote))))
 
 
 def push_branch(dataset: Dataset, remote: str, branch: str) -> None:
@@ -185,7 +203,7 @@ def push_branch(dataset: Dataset, remote: str, branch: str) -> None:
         StateError: the other copy has commits that this one lacks, or has that branch checked out.
         RepositoryError: git failed for another reason.
     """
-    words = ["push", "--porcelain", remote, f"refs/heads/{branch}"]
+    words = ["push", "--porcelain", "--", remote, f"refs/heads/{branch}"]
     if remote in list(dataset.repo.remotes.names()):
         words.insert(1, "--set-upstream")
     done = subprocess.run(

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import os
 import stat as stat_module
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterable, Mapping
+from functools import cached_property
 
 import msgspec
 
-from datakit.errors import InputError, RepositoryError
 from datakit.repo.dataset import Dataset
-from datakit.repo.indexed import is_indexed
-from datakit.repo.layout import MANAGED_FILES, MANAGED_FOLDERS, is_managed, is_managed_name, is_stored_as_pointer
-from datakit.store.index import Index, read_index
-from datakit.store.lfs import parse_pointer, pointer
-from datakit.store.objects import files
+from datakit.repo.indexed import is_indexed, last_indexed
+from datakit.repo.layout import is_managed, is_stored_as_pointer
+from datakit.repo.worktree import Found, Look, blob_id, hash_file
+from datakit.store.index import Index, is_as_read, read_index
+from datakit.store.objects import diff, files
 
-_CHUNK_BYTES = 1 << 20
+__all__ = ["Edit", "Scan", "blob_id", "hash_file", "scan"]
 
 
 class Edit(msgspec.Struct, frozen=True):
@@ -30,132 +27,108 @@ class Edit(msgspec.Struct, frozen=True):
     new: bytes | None
 
 
-class Scan(msgspec.Struct, frozen=True):
+class Scan(msgspec.Struct, frozen=True, dict=True):
     """What the work tree holds."""
 
     index: Index
     edits: list[Edit]
     """Sorted by path."""
     stats: dict[str, os.stat_result]
-    """Of every managed file that is there."""
+    """Of every file that was read: those in `edits` that are there, and those in `same`."""
     unmanaged: list[str]
     """Files in stage folders that dsk leaves alone."""
     same: dict[str, bytes]
     """Files with HEAD's content whose line in the index does not say so, with the id of that content."""
-    blobs: dict[str, bytes]
-    """Path → id of the blob that holds, or would hold, what stands there."""
+    bare: list[str]
+    """Images that are their pointer's text (of a clone without images), sorted."""
+
+    @cached_property
+    def blobs(self) -> dict[str, bytes]:
+        """Path → id of the blob that holds, or would hold, what stands there; of every managed file."""
+        found = {path: blob for path, blob in self.index.lines.blobs().items() if is_managed(path)}
+        found.update(self.same)
+        for edit in self.edits:
+            if edit.new is None:
+                found.pop(edit.path, None)
+            else:
+                found[edit.path] = edit.new
+        return found
 
 
-def scan(dataset: Dataset) -> Scan:
+def scan(dataset: Dataset, begun: Look | None = None) -> Scan:
     """Compare the work tree with HEAD by stat, reading only files whose stat changed.
+
+    `begun` is a look that began before the dataset was opened; it counts unless the index changed since.
 
     Raises:
         InputError: a file that changed cannot be read.
     """
-    index = read_index(dataset.index_path)
-    head, written_by_dsk = _head_files(dataset, index)
-    stats, unmanaged = list_files(dataset.root)
+    if begun is None or begun.root != dataset.root or not is_as_read(begun.index, dataset.index_path):
+        begun = Look(dataset.root, read_index(dataset.index_path))
+    index, found = begun.index, begun.found()
+    head = _unlike_index(dataset, index)
+    _look_again(dataset, head, found)
     edits: list[Edit] = []
     same: dict[str, bytes] = {}
-    blobs: dict[str, bytes] = {}
-    for path, stat in stats.items():
-        old = head.get(path)
-        line = index.is_current(path, stat)
-        if line is not None and line.oid == old and (written_by_dsk or not _is_raw_image(dataset, path, old)):
-            blobs[path] = line.oid
-            continue
-        blobs[path] = new = hash_file(dataset.root, path)
+    for path, (_, new) in found.looked.items():
+        old = head[path] if path in head else _blob(index, path)
         if new != old:
             edits.append(Edit(path, old, new))
         else:
             same[path] = new
-    edits += [Edit(path, old, None) for path, old in head.items() if path not in stats and is_managed(path)]
-    return Scan(index, sorted(edits, key=lambda edit: edit.path), stats, unmanaged, same, blobs)
+    for path in {*found.gone, *(head.keys() - found.looked.keys())}:
+        old = head[path] if path in head else _blob(index, path)
+        if old is not None and is_managed(path):
+            edits.append(Edit(path, old, None))
+    stats = {path: stat for path, (stat, _) in found.looked.items()}
+    edits.sort(key=lambda edit: edit.path)
+    return Scan(index, edits, stats, sorted(found.unmanaged), same, sorted(found.bare))
 
 
-def _head_files(dataset: Dataset, index: Index) -> tuple[Mapping[str, bytes], bool]:
-    """HEAD's files, and whether dsk wrote HEAD and index last.
+def _blob(index: Index, path: str) -> bytes | None:
+    line = index.lines.get(path)
+    return line.oid if line is not None and line.is_file else None
 
-    Then they are taken from the index, which is known to equal HEAD; that saves reading every tree.
+
+def _unlike_index(dataset: Dataset, index: Index) -> Mapping[str, bytes | None]:
+    """Paths that the index has otherwise than HEAD, with HEAD's blob; and images that HEAD has themselves.
+
+    Where dsk wrote the index last, there are none, which saves reading every tree; where git did and says that it
+    equals HEAD, only what changed since dsk did is of interest.
     """
     tree = dataset.head_tree
     if tree is None:
-        return {}, True
+        return dict.fromkeys(index.lines)
     if is_indexed(dataset, tree):
-        return {path: line.oid for path, line in index.lines.items() if line.is_file}, True
-    return dict(files(dataset.objects, tree)), False
+        return {}
+    found: dict[str, bytes | None] = {}
+    if index.tree != tree:
+        head, lines = dict(files(dataset.objects, tree)), index.lines.blobs()
+        found.update({path: head.get(path) for path in head.keys() | lines.keys() if head.get(path) != lines.get(path)})
+    changes = diff(dataset.objects, last_indexed(dataset), tree)
+    found.update(_raw_images(dataset, ((change.path, change.new) for change in changes)))
+    return found
 
 
-def _is_raw_image(dataset: Dataset, path: str, blob: bytes) -> bool:
-    """Whether plain git without git-lfs committed an image itself, where a pointer belongs."""
-    return is_stored_as_pointer(path) and dataset.image_ref(path, blob) is None
+def _raw_images(dataset: Dataset, rows: Iterable[tuple[str, bytes | None]]) -> Iterable[tuple[str, bytes]]:
+    """Images that plain git without git-lfs committed themselves, where a pointer belongs."""
+    known: dict[bytes, bool] = {}
+    for path, blob in rows:
+        if blob is not None and is_stored_as_pointer(path):
+            if blob not in known:
+                known[blob] = dataset.image_ref(path, blob) is None
+            if known[blob]:
+                yield path, blob
 
 
-def list_files(root: Path) -> tuple[dict[str, os.stat_result], list[str]]:
-    """Managed files with their stat, and the other files in managed folders."""
-    stats: dict[str, os.stat_result] = {}
-    unmanaged: list[str] = []
-    for name in MANAGED_FILES:
+def _look_again(dataset: Dataset, head: Iterable[str], found: Found) -> None:
+    """Read what the index proves unchanged, but not what HEAD has."""
+    for path in head:
+        if path in found.looked or not is_managed(path):
+            continue
         try:
-            stat = (root / name).lstat()
-        except FileNotFoundError:
+            stat = (dataset.root / path).lstat()
+        except (FileNotFoundError, NotADirectoryError):
             continue
         if stat_module.S_ISREG(stat.st_mode):
-            stats[name] = stat
-    for folder in MANAGED_FOLDERS:
-        path = os.path.join(root, folder)  # noqa: PTH118
-        if os.path.islink(path):  # noqa: PTH114
-            raise RepositoryError(
-                f"{path}: is a symbolic link, and git does not look behind one", hint="put the folder itself there"
-            )
-        _list_folder(path, f"{folder}/", stats, unmanaged)
-    return stats, unmanaged
-
-
-def _list_folder(folder: str, prefix: str, stats: dict[str, os.stat_result], unmanaged: list[str]) -> None:
-    try:
-        entries = os.scandir(folder)
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    except OSError as error:
-        raise InputError(f"{folder}: {error.strerror}", hint="check the folder's permissions") from error
-    with entries:
-        for entry in entries:
-            path = prefix + entry.name
-            if entry.is_dir(follow_symlinks=False):
-                if not entry.name.startswith("."):
-                    _list_folder(entry.path, path + "/", stats, unmanaged)
-            elif is_managed_name(entry.name) and entry.is_file(follow_symlinks=False):
-                with contextlib.suppress(FileNotFoundError):  # removed since it was listed
-                    stats[path] = entry.stat(follow_symlinks=False)
-            elif not entry.name.startswith("."):
-                unmanaged.append(os.fsencode(path).decode("utf-8", "backslashreplace"))
-
-
-def hash_file(root: Path, path: str) -> bytes:
-    """Id of the blob that would hold this work-tree file: its content, or its pointer.
-
-    A file that already is pointer text (a clone without images) stands for itself.
-
-    Raises:
-        InputError: the file cannot be read.
-    """
-    try:
-        with (root / path).open("rb") as file:
-            if not is_stored_as_pointer(path):
-                return blob_id(file.read())
-            head = file.read(_CHUNK_BYTES)
-            if parse_pointer(head[:1025]):
-                return blob_id(head)
-            digest, size = hashlib.sha256(head), len(head)
-            while chunk := file.read(_CHUNK_BYTES):
-                digest.update(chunk)
-                size += len(chunk)
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}", hint="check the file's permissions") from error
-    return blob_id(pointer(digest.hexdigest(), size))
-
-
-def blob_id(data: bytes) -> bytes:
-    """Git's id of a blob."""
-    return hashlib.sha1(b"blob %d\0" % len(data) + data).digest()
+            found.looked[path] = stat, hash_file(dataset.root, path)

@@ -1,8 +1,8 @@
 """Git's index: read and written with true stat data, which libgit2's interface leaves out.
 
 The index is dsk's stat cache too: a file whose stat equals its line has the content that the line names.
-Format: git's Documentation/gitformat-index. Read: versions 2, 3 and 4; written: version 2, or 3 where a
-line needs it.
+Its lines: indexlines.py. Format: git's Documentation/gitformat-index. Read: versions 2, 3 and 4; written: version 2,
+or 3 where a line needs it.
 """
 
 from __future__ import annotations
@@ -11,89 +11,60 @@ import contextlib
 import hashlib
 import os
 import struct
-from collections.abc import Iterator
+import time
+from array import array
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from datakit.errors import LockedError, RepositoryError, WriteError
+from datakit.store.indexlines import (
+    FIXED,
+    ODD_BITS,
+    IndexLine,
+    Lines,
+    line_for,
+    lines_of,
+    name_at,
+    unknown_line,
+)
+from datakit.store.streams import write_fully
 
-_STAT = struct.Struct(">IIIIIIIIII")
-_FIXED = 62
-_FILE_MODE = 0o100644
-_FILE_MODE_BYTES = _FILE_MODE.to_bytes(4, "big")
+__all__ = [
+    "Index",
+    "IndexLine",
+    "Lines",
+    "checksum_holds",
+    "is_as_read",
+    "line_for",
+    "locked_index",
+    "read_index",
+    "unknown_line",
+    "write_index",
+]
+
 _STAGE_BITS = 0x3000
 _EXTENDED_BIT = 0x4000
-_KEPT_BITS = 0xC000
+_LENGTH_BITS = 0xFFF
 _SKIP_WORKTREE_BIT = 0x4000
 """In the second pair of flags."""
 _UNSUPPORTED = {b"link", b"sdir"}
 _MARK = b"dsk "
-_MASK = 0xFFFFFFFF
-
-
-class IndexLine:
-    """The bytes of one line before its name: stat data, object id, flags (without the name's length)."""
-
-    __slots__ = ("raw",)
-
-    def __init__(self, raw: bytes) -> None:
-        self.raw = raw
-
-    @property
-    def oid(self) -> bytes:
-        """Id of the blob."""
-        return self.raw[40:60]
-
-    def matches(self, stat: os.stat_result) -> bool:
-        """Whether a file with this stat is unchanged: modification time, size and inode."""
-        fields = _STAT.unpack_from(self.raw)
-        return bool(
-            fields[2] == stat.st_mtime_ns // 1_000_000_000 & _MASK
-            and fields[3] == stat.st_mtime_ns % 1_000_000_000
-            and fields[9] == stat.st_size & _MASK
-            and fields[5] == stat.st_ino & _MASK
-        )
-
-    @property
-    def is_file(self) -> bool:
-        """Whether it is a regular file as dsk writes them: no symbolic link, submodule or executable."""
-        return self.raw[24:28] == _FILE_MODE_BYTES
-
-    @property
-    def mtime_ns(self) -> int:
-        """Modification time that the line remembers."""
-        return int.from_bytes(self.raw[8:12], "big") * 1_000_000_000 + int.from_bytes(self.raw[12:16], "big")
-
-
-def line_for(stat: os.stat_result, oid: bytes) -> IndexLine:
-    """The line of a regular file."""
-    ctime_s, ctime_ns = divmod(stat.st_ctime_ns, 1_000_000_000)
-    mtime_s, mtime_ns = divmod(stat.st_mtime_ns, 1_000_000_000)
-    raw = _STAT.pack(
-        ctime_s & _MASK,
-        ctime_ns,
-        mtime_s & _MASK,
-        mtime_ns,
-        stat.st_dev & _MASK,
-        stat.st_ino & _MASK,
-        _FILE_MODE,
-        stat.st_uid & _MASK,
-        stat.st_gid & _MASK,
-        stat.st_size & _MASK,
-    )
-    return IndexLine(raw + oid + b"\0\0")
-
-
-def unknown_line(oid: bytes) -> IndexLine:
-    """The line of a file whose stat is not known to go with `oid`: git reads the file to compare."""
-    return IndexLine(_STAT.pack(0, 0, 0, 0, 0, 0, _FILE_MODE, 0, 0, 0) + oid + b"\0\0")
+WAIT_S = 3.0
+"""How long a git command may hold the index before dsk gives up."""
+_PAUSE_S = 0.01
 
 
 class Index:
     """All lines by path, in no particular order."""
 
-    def __init__(self, lines: dict[str, IndexLine], mtime_ns: int) -> None:
-        self.lines = lines
+    def __init__(
+        self, lines: Mapping[str, IndexLine], mtime_ns: int, *, tree: bytes | None = None, inode: int = 0
+    ) -> None:
+        self.lines = lines_of(lines)
         self.mtime_ns = mtime_ns
+        self.inode = inode
+        self.tree = tree
+        """The tree that git found equal to all lines, if it noted one."""
 
     def is_current(self, path: str, stat: os.stat_result) -> IndexLine | None:
         """The line of an unchanged file; None when it must be read to know.
@@ -114,7 +85,7 @@ def read_index(path: Path) -> Index:
     """
     try:
         with path.open("rb") as file:
-            mtime_ns = os.fstat(file.fileno()).st_mtime_ns
+            stat = os.fstat(file.fileno())
             data = file.read()
     except FileNotFoundError:
         return Index({}, 0)
@@ -124,12 +95,24 @@ def read_index(path: Path) -> Index:
     if version not in {2, 3, 4}:
         raise RepositoryError(f"{path}: unknown git index version {version}", hint="git update-index --index-version 2")
     try:
-        lines, end = _parse(data, version, count)
+        data = _expanded(data, count) if version == 4 else data
+        offsets, end = _offsets(data, count)
     except (ValueError, IndexError) as error:
         raise RepositoryError(f"{path}: damaged", hint="delete it; dsk rebuilds it") from error
-    if _UNSUPPORTED.intersection(_extensions(data, end)):
+    extensions = dict(_extensions(data, end))
+    if _UNSUPPORTED.intersection(extensions):
         raise _unsupported()
-    return Index(lines, mtime_ns)
+    tree = _noted_tree(extensions.get(b"TREE", b""))
+    return Index(Lines(data, offsets, end), stat.st_mtime_ns, tree=tree, inode=stat.st_ino)
+
+
+def is_as_read(index: Index, path: Path) -> bool:
+    """Whether the file is still the one that was read: whoever writes an index makes a new file."""
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        return False
+    return (stat.st_mtime_ns, stat.st_ino) == (index.mtime_ns, index.inode)
 
 
 def _unsupported() -> RepositoryError:
@@ -139,38 +122,72 @@ def _unsupported() -> RepositoryError:
     )
 
 
-def _extensions(data: bytes, at: int) -> Iterator[bytes]:
-    """Signatures of the extensions behind the lines; a checksum ends the file."""
+def _extensions(data: bytes, at: int) -> Iterator[tuple[bytes, bytes]]:
+    """Signature and content of the extensions behind the lines; a checksum ends the file."""
     while at < len(data) - 20:
-        yield data[at : at + 4]
-        at += 8 + int.from_bytes(data[at + 4 : at + 8], "big")
+        end = at + 8 + int.from_bytes(data[at + 4 : at + 8], "big")
+        yield data[at : at + 4], data[at + 8 : end]
+        at = end
 
 
-def _parse(data: bytes, version: int, count: int) -> tuple[dict[str, IndexLine], int]:
-    lines: dict[str, IndexLine] = {}
+def _noted_tree(extension: bytes) -> bytes | None:
+    """Id of the root's tree in a TREE extension, unless a line changed since."""
+    path, _, rest = extension.partition(b"\0")
+    counts, _, rest = rest.partition(b"\n")
+    is_valid = not path and counts and not counts.startswith(b"-")
+    return rest[:20] if is_valid else None
+
+
+def _offsets(data: bytes, count: int) -> tuple[array[int], int]:
+    """Where each line of an index of version 2 or 3 begins, and where the last one ends.
+
+    Raises:
+        IndexError, ValueError: the lines do not fit into the file.
+    """
+    offsets = array("Q")
+    add = offsets.append
     at = 12
-    previous = b""
+    for _ in range(count):
+        add(at)
+        if data[at + 60] & ODD_BITS:
+            at = _end_of_odd(data, at)
+        else:
+            at += (data[at + 61] + FIXED + 8) & ~7
+    if at > len(data) - 20:
+        raise IndexError(at)
+    return offsets, at
+
+
+def _end_of_odd(data: bytes, at: int) -> int:
+    """End of a line that has a name of 256 bytes or more, more flags, or a side of a merge."""
+    flags = int.from_bytes(data[at + 60 : at + 62], "big")
+    if flags & _STAGE_BITS:
+        raise RepositoryError("a git merge has unresolved conflicts", hint="git merge --abort, or resolve them")
+    length = FIXED + len(name_at(data, at))
+    if flags & _EXTENDED_BIT:
+        length += 2
+        if int.from_bytes(data[at + 62 : at + 64], "big") & _SKIP_WORKTREE_BIT:
+            raise _unsupported()
+    return at + (length + 8 & ~7)
+
+
+def _expanded(data: bytes, count: int) -> bytes:
+    """An index of version 4, whose names leave out what they share with the one before, as version 3."""
+    parts = [b""]
+    version, at, name = 2, 12, b""
     for _ in range(count):
         flags = int.from_bytes(data[at + 60 : at + 62], "big")
-        if flags & _STAGE_BITS:
-            raise RepositoryError("a git merge has unresolved conflicts", hint="git merge --abort, or resolve them")
-        more = b""
-        if flags & _EXTENDED_BIT:
-            more = data[at + 62 : at + 64]
-            if int.from_bytes(more, "big") & _SKIP_WORKTREE_BIT:
-                raise _unsupported()
-        name_at = at + _FIXED + len(more)
-        if version == 4:
-            strip, name_at = _offset(data, name_at)
-            end = data.index(b"\0", name_at)
-            previous = previous[: len(previous) - strip] + data[name_at:end]
-            name, next_at = previous, end + 1
-        else:
-            end = data.index(b"\0", name_at)
-            name, next_at = data[name_at:end], at + ((end - at) // 8 + 1) * 8
-        lines[os.fsdecode(name)] = IndexLine(data[at : at + 60] + (flags & _KEPT_BITS).to_bytes(2, "big") + more)
-        at = next_at
-    return lines, at
+        more = data[at + 62 : at + 64] if flags & _EXTENDED_BIT else b""
+        version = 3 if more else version
+        strip, name_begin = _offset(data, at + FIXED + len(more))
+        end = data.index(b"\0", name_begin)
+        name = name[: len(name) - strip] + data[name_begin:end]
+        kept = flags & ~_LENGTH_BITS | min(len(name), _LENGTH_BITS)
+        line = data[at : at + 60] + kept.to_bytes(2, "big") + more + name
+        parts.append(line + bytes(8 - len(line) % 8))
+        at = end + 1
+    parts[0] = data[:4] + struct.pack(">II", version, count)
+    return b"".join([*parts, data[at:]])
 
 
 def _offset(data: bytes, at: int) -> tuple[int, int]:
@@ -188,9 +205,10 @@ def locked_index(path: Path) -> Iterator[Path]:
 
     The caller is the only dsk at work here (see store/lock.py), so a lock that bears dsk's mark was left by a
     killed process: it is taken over. The lock file keeps that mark until it goes; the index is written beside it.
+    A git command has its own for a moment only, so that one is waited for.
 
     Raises:
-        LockedError: another git command holds it.
+        LockedError: another git command holds it, and goes on doing so.
     """
     lock = path.with_name(path.name + ".lock")
     new = path.with_name(f"{path.name}.dsk")
@@ -198,7 +216,7 @@ def locked_index(path: Path) -> Iterator[Path]:
         if _is_ours(lock):
             lock.unlink()
         new.write_bytes(_MARK + str(os.getpid()).encode())
-        _claim(new, lock)
+        _claim_in_time(new, lock)
     except FileExistsError as error:
         raise LockedError(
             f"{lock} exists: a git command is at work here",
@@ -213,6 +231,19 @@ def locked_index(path: Path) -> Iterator[Path]:
     finally:
         new.unlink(missing_ok=True)
         lock.unlink(missing_ok=True)
+
+
+def _claim_in_time(marked: Path, lock: Path) -> None:
+    deadline = time.monotonic() + WAIT_S
+    while True:
+        try:
+            _claim(marked, lock)
+        except FileExistsError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_PAUSE_S)
+        else:
+            return
 
 
 def _claim(marked: Path, lock: Path) -> None:
@@ -234,15 +265,19 @@ def _is_ours(lock: Path) -> bool:
         return False
 
 
-def write_index(path: Path, lines: dict[str, IndexLine], new: Path) -> None:
+def write_index(path: Path, lines: Mapping[str, IndexLine], new: Path) -> None:
     """Write an index by way of the file that `locked_index` gave."""
-    rows = sorted((os.fsencode(name), line.raw) for name, line in lines.items())
-    version = 3 if any(len(raw) > _FIXED for _, raw in rows) else 2
-    parts = [b"DIRC" + struct.pack(">II", version, len(rows))]
-    for name, raw in rows:
-        flags = raw[60] << 8 | min(len(name), 0xFFF)
-        parts.append(b"%s%s%s%s" % (raw[:60], flags.to_bytes(2, "big"), raw[62:], name))
-        parts.append(b"\0" * (8 - (len(raw) + len(name)) % 8))
-    body = b"".join(parts)
-    new.write_bytes(body + hashlib.sha1(body).digest())
+    body = lines_of(lines).encoded()
+    with new.open("wb", buffering=0) as file:
+        write_fully(file, memoryview(body))
+        write_fully(file, memoryview(hashlib.sha1(body).digest()))
     new.replace(path)
+
+
+def checksum_holds(path: Path) -> bool:
+    """Whether an index is as git wrote it: it ends with a checksum, or with zeros where git was told to skip it."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return True
+    return data[-20:] in {bytes(20), hashlib.sha1(memoryview(data)[:-20]).digest()}

@@ -41,7 +41,7 @@ def read_content(file: BinaryIO) -> Content:
 def write_all(file: BinaryIO, content: Content, source: Path | None) -> None:
     """Write content into an open, unbuffered file; what was too large to hold is read from `source` again."""
     if content.whole is not None:
-        _write(file, content.whole)
+        write_fully(file, content.whole)
     elif source is not None:
         with open(source, "rb", buffering=0) as again:  # noqa: PTH123
             copy_stream(again, file)
@@ -51,7 +51,7 @@ def copy_stream(source: BinaryIO, target: BinaryIO) -> None:
     """Copy from one open, unbuffered file to another."""
     buffer = _buffer()
     while count := source.readinto(buffer):  # type: ignore[attr-defined]
-        _write(target, memoryview(buffer)[:count])
+        write_fully(target, memoryview(buffer)[:count])
 
 
 def create(name: str) -> BinaryIO:
@@ -62,7 +62,7 @@ def create(name: str) -> BinaryIO:
     try:
         return open(name, "xb", buffering=0)  # noqa: PTH123
     except FileNotFoundError:
-        os.makedirs(os.path.dirname(name), exist_ok=True)  # noqa: PTH103, PTH120
+        _make_folder(name)
     except FileExistsError:
         os.unlink(name)  # noqa: PTH108
     return open(name, "xb", buffering=0)  # noqa: PTH123
@@ -73,8 +73,19 @@ def replace(name: str, target: str) -> None:
     try:
         os.replace(name, target)  # noqa: PTH105
     except FileNotFoundError:
-        os.makedirs(os.path.dirname(target), exist_ok=True)  # noqa: PTH103, PTH120
+        _make_folder(target)
         os.replace(name, target)  # noqa: PTH105
+
+
+def _make_folder(name: str) -> None:
+    """Make the folder of a file; most often only the last one is missing."""
+    folder = name.rpartition("/")[0]
+    try:
+        os.mkdir(folder)  # noqa: PTH102
+    except FileExistsError:  # another thread or process made it meanwhile
+        pass
+    except FileNotFoundError:
+        os.makedirs(folder, exist_ok=True)  # noqa: PTH103
 
 
 def _buffer() -> bytearray:
@@ -93,6 +104,7 @@ def _fill(file: BinaryIO, buffer: bytearray) -> int:
     return size
 
 
-def _write(file: BinaryIO, view: memoryview) -> None:
+def write_fully(file: BinaryIO, view: memoryview) -> None:
+    """Write all of `view` into an open, unbuffered file."""
     while view:
         view = view[file.write(view) :]

@@ -24,7 +24,10 @@ class Transferred(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def copy_images(
-    source: LfsStore, target: LfsStore, refs: Iterable[ImageRef], tell: Callable[[int], None] = lambda number: None
+    source: LfsStore,
+    target: LfsStore,
+    refs: Iterable[ImageRef],
+    tell: Callable[[int, int], None] = lambda number, total: None,
 ) -> Transferred:
     """Copy those of `refs` that `target` lacks; each is hashed on the way, and appears whole or not at all."""
     wanted = [ref for ref in dict.fromkeys(refs) if ref.size_bytes and not target.has(ref)]
@@ -42,7 +45,7 @@ def copy_images(
     for number, (ref, is_whole) in enumerate(zip(there, spread(copy, there), strict=True), 1):
         num_bytes += ref.size_bytes if is_whole else 0
         damaged += [] if is_whole else [ref]
-        tell(number)
+        tell(number, len(there))
     return Transferred(
         num_images=len(there) - len(damaged), num_bytes=num_bytes, missing=tuple(missing), damaged=tuple(damaged)
     )

@@ -22,6 +22,15 @@ def parse_tags(text: str, *, keep_duplicates: bool = False) -> tuple[str, ...]:
     return tuple(found) if keep_duplicates else tuple(dict.fromkeys(found))
 
 
+def spell_tags(text: str) -> dict[str, str]:
+    """Canonical name → how the caption writes it, in the caption's order."""
+    found: dict[str, str] = {}
+    for piece in _BETWEEN_TAGS.split(text):
+        found.setdefault(to_canonical(piece), piece.strip())
+    found.pop("", None)
+    return found
+
+
 def format_canonical(tags: Iterable[str]) -> str:
     """`a_b, c_d`: the caption of canonical names."""
     return SEPARATOR.join(tags)

@@ -64,8 +64,8 @@ def _measure(options: argparse.Namespace, work: Path) -> dict[str, Any]:
     _refuse_full_disk(work, needed=2.2 * total_bytes(source) * options.rounds * len(contenders))
     report: dict[str, Any] = {
         "data": {"images": options.files, "bytes": total_bytes(source)},
-        "machine": _machine(options.cache),
-        "versions": _versions(options),
+        "machine": machine(options.cache),
+        "versions": versions(options),
         "import": race(contenders, work, rounds=options.rounds),
     }
     if not options.without_dsk:
@@ -96,7 +96,8 @@ def _contenders(options: argparse.Namespace, source: Path) -> list[Contender]:
     return [*contenders, peers.floor(source)]
 
 
-def _machine(folder: Path) -> dict[str, str]:
+def machine(folder: Path) -> dict[str, str]:
+    """Processor, file system and operating system."""
     return {
         "cpu": f"{os.cpu_count()} cores, {_cpu()}",
         "file system": _file_system(folder),
@@ -122,7 +123,8 @@ def _file_system(folder: Path) -> str:
     return "unknown"
 
 
-def _versions(options: argparse.Namespace) -> dict[str, str]:
+def versions(options: argparse.Namespace) -> dict[str, str]:
+    """Versions of the programs that take part."""
     versions = {
         "python": platform.python_version(),
         "git": peers.version_of(["git", "--version"]),

@@ -16,7 +16,7 @@ from tests.benchmarks.timing import Contender
 
 DVC_VERSION: Final = "3.67.1"
 
-_ENVIRONMENT: Final = {
+ENVIRONMENT: Final = {
     "GIT_CONFIG_GLOBAL": os.devnull,
     "GIT_CONFIG_NOSYSTEM": "1",
     "GIT_AUTHOR_NAME": "bench",
@@ -34,7 +34,7 @@ def call(argv: Sequence[str], cwd: Path) -> None:
     Raises:
         RuntimeError: it failed; holds what it said.
     """
-    done = subprocess.run(argv, cwd=cwd, env={**os.environ, **_ENVIRONMENT}, capture_output=True, text=True)
+    done = subprocess.run(argv, cwd=cwd, env={**os.environ, **ENVIRONMENT}, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"{' '.join(argv)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import statistics
 import subprocess
+import sys
+import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,6 +35,44 @@ class Series:
     seconds: list[float] = field(default_factory=list)
     until_on_disk: list[float] = field(default_factory=list)
     """The same and a `sync` after it: what a program that does not sync leaves to others."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What some commands took, one after the other."""
+
+    seconds: float
+    peak_bytes: int
+    """Largest resident memory of any one process of theirs."""
+
+
+_STOPWATCH = """
+import json, os, sys, time
+peak, start = 0, time.perf_counter()
+for argv in json.loads(sys.argv[1]):
+    child = os.posix_spawnp(argv[0], argv, os.environ)
+    _, status, usage = os.wait4(child, 0)
+    peak = max(peak, usage.ru_maxrss)
+    if status:
+        sys.exit(f"{' '.join(argv)} ended with {os.waitstatus_to_exitcode(status)}")
+json.dump([time.perf_counter() - start, peak], open(sys.argv[2], "w"))
+"""
+"""A process of its own, since a child's peak begins with the memory of the process that started it."""
+
+
+def cost_of(commands: Iterable[Sequence[str]], cwd: Path, environment: Mapping[str, str]) -> Cost:
+    """Run commands quietly, one after the other.
+
+    Raises:
+        RuntimeError: one failed; holds what it said.
+    """
+    with tempfile.NamedTemporaryFile() as found:
+        argv = [sys.executable, "-I", "-S", "-c", _STOPWATCH, json.dumps(list(commands)), found.name]
+        done = subprocess.run(argv, cwd=cwd, env={**os.environ, **environment}, capture_output=True, text=True)
+        if done.returncode:
+            raise RuntimeError(f"{done.stdout}{done.stderr}")
+        seconds, peak = json.loads(Path(found.name).read_text("utf-8"))
+    return Cost(seconds, peak * (1 if sys.platform == "darwin" else 1024))
 
 
 def race(contenders: Sequence[Contender], work: Path, *, rounds: int) -> dict[str, Series]:

@@ -160,7 +160,7 @@ def test_both_import_the_same_scrape(advanced: Project, scrape) -> None:
     part(advanced, lambda here: import_folder(here, more), lambda there: import_folder(there, more))
     done = merge(again(advanced), "idea")
     assert done.conflicts == done.notes == ()
-    assert advance(again(advanced), "wip") == []
+    assert {one.num_computed for one in advance(again(advanced), "wip")} <= {2}, "the times of import may differ"
     assert read_status(again(advanced)).stages[5].num_by_hand == 0
 
 

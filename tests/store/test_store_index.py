@@ -226,3 +226,82 @@ def test_the_lock_of_a_killed_dsk_is_taken_over(repository: Path, git) -> None:
     write(repository, index_of(repository).lines)
     assert staged(repository, git).keys() == {"a.txt"}
     assert {one.name for one in (repository / ".git").glob("index*")} == {"index"}
+
+
+NAME = st.text(st.sampled_from("ab./-0é"), min_size=1, max_size=6).filter(
+    lambda name: all(part not in {"", ".", ".."} for part in name.split("/"))
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    start=st.sets(NAME, max_size=30),
+    changes=st.lists(st.tuples(NAME, st.integers(0, 255) | st.none()), max_size=30),
+    version=st.sampled_from([2, 4]),
+)
+def test_changing_some_lines_is_as_writing_all_of_them(
+    tmp_path_factory, start: set[str], changes: list[tuple[str, int | None]], version: int
+) -> None:
+    folder = tmp_path_factory.mktemp("lines")
+    model = {name: unknown_line(bytes(20)) for name in start}
+    path, other = folder / "index", folder / "other"
+    write_index(path, model, folder / "new")
+    if version == 4:
+        path.write_bytes(as_version_4(path.read_bytes()))
+    lines = read_index(path).lines
+    for name, value in changes:
+        assert (name in lines) == (name in model)
+        if value is None:
+            assert (lines.pop(name, None) is None) == (model.pop(name, None) is None)
+        else:
+            model[name] = unknown_line(bytes([value]) * 20)
+            lines[name] = model[name]
+        assert len(lines) == len(model)
+    assert {name: line.raw for name, line in lines.items()} == {name: line.raw for name, line in model.items()}
+    assert lines.blobs() == {name: line.oid for name, line in model.items()}
+    wanted = {bytes([7]) * 20, bytes(20)}
+    assert {name for name, _ in lines.with_blobs(wanted)} == {name for name in model if model[name].oid in wanted}
+    write_index(path, lines, folder / "new")
+    write_index(other, model, folder / "new")
+    assert path.read_bytes() == other.read_bytes()
+
+
+def as_version_4(data: bytes) -> bytes:
+    """An index of version 2 with no name sharing a prefix: what git's decoder accepts as version 4."""
+    count, at = int.from_bytes(data[8:12], "big"), 12
+    parts = [data[:4] + (4).to_bytes(4, "big") + data[8:12]]
+    previous = b""
+    for _ in range(count):
+        end = data.index(b"\0", at + 62)
+        name = data[at + 62 : end]
+        parts.append(data[at : at + 62] + bytes([len(previous)]) + name + b"\0")
+        previous = name
+        at += (end - at) // 8 * 8 + 8
+    return b"".join([*parts, data[at:]])
+
+
+def test_many_questions_are_answered_by_a_table(tmp_path: Path) -> None:
+    names = [f"raw/{number:05d}.txt" for number in range(9000)]
+    write_index(
+        tmp_path / "index", {name: unknown_line(name.encode()[-20:].rjust(20)) for name in names}, tmp_path / "n"
+    )
+    found = read_index(tmp_path / "index").lines
+    assert all(found[name].oid == name.encode().rjust(20) for name in names)
+    assert all(found[name].oid == name.encode().rjust(20) for name in reversed(names))
+    assert "raw/00001.tx" not in found
+    assert "zzz" not in found
+
+
+def test_git_says_which_tree_its_index_equals(repository: Path, git) -> None:
+    add(repository, "a/x.txt")
+    git(repository, "add", "-A")
+    git(repository, "commit", "-qm", "x")
+    assert index_of(repository).tree == bytes.fromhex(git(repository, "rev-parse", "HEAD^{tree}").strip())
+    add(repository, "a/y.txt")
+    git(repository, "add", "-A")
+    assert index_of(repository).tree is None
+    git(repository, "commit", "-qm", "y")
+    tree = bytes.fromhex(git(repository, "rev-parse", "HEAD^{tree}").strip())
+    assert index_of(repository).tree == tree
+    write(repository, index_of(repository).lines)
+    assert index_of(repository).tree is None, "what dsk writes, dsk notes elsewhere"
