@@ -35,8 +35,15 @@ def cli_page() -> str:
     parts = ["\n# Commands\n", _help(cli, "dsk")]
     for name in COMMANDS:
         module = importlib.import_module(f"datakit.cli.commands.{COMMANDS[name].module}")
-        parts.append(f"\n## dsk {name}\n{_help(module.command, f'dsk {name}')}")
+        parts += _sections(module.command, f"dsk {name}")
     return "\n".join(parts)
+
+
+def _sections(command: click.Command, name: str) -> list[str]:
+    """A command's help, then that of its subcommands."""
+    inner = command.commands if isinstance(command, click.Group) else {}
+    below = [part for word, one in inner.items() for part in _sections(one, f"{name} {word}")]
+    return [f"\n## {name}\n{_help(command, name)}", *below]
 
 
 def _help(command: click.Command, name: str) -> str:

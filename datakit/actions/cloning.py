@@ -68,6 +68,7 @@ def clone(source: str, folder: Path, *, progress: Progress = silent) -> Exchange
     run_git("clone", "-q", "--no-checkout", "-o", _ORIGIN, "--", address, str(folder))
     dataset = Dataset(folder.absolute(), pygit2.Repository(str(folder)))
     try:
+        _choose_branch(dataset)
         tree = _checked_tree(dataset, source)
     except DskError:
         shutil.rmtree(folder)
@@ -87,6 +88,18 @@ def clone(source: str, folder: Path, *, progress: Progress = silent) -> Exchange
 
 def _tell(progress: Progress, number: int, total: int) -> None:
     progress("images", number, total)
+
+
+def _choose_branch(dataset: Dataset) -> None:
+    """Stand on main, or the only branch, where the source stands on one that does not exist: a new bare repository."""
+    theirs = dataset.repo.branches.remote
+    names = [name for name in theirs if name.startswith(f"{_ORIGIN}/") and name != f"{_ORIGIN}/HEAD"]
+    names = [name for name in names if name == f"{_ORIGIN}/main"] or names
+    if dataset.repo.head_is_unborn and len(names) == 1:
+        name = names[0].partition("/")[2]
+        made = dataset.repo.branches.local.create(name, theirs[names[0]].peel(pygit2.Commit))
+        made.upstream = theirs[names[0]]
+        dataset.repo.set_head(made.name)
 
 
 def _checked_tree(dataset: Dataset, source: str) -> bytes:

@@ -265,7 +265,7 @@ def _size(path: Path) -> int:
 def _git(dataset: Dataset, index_problem: str) -> Iterator[Check]:
     repo = dataset.repo
     if repo.head_is_detached:
-        yield Check(name="HEAD", state="problem", what="detached: a new commit would be lost", cure="git switch main")
+        yield Check(name="HEAD", state="problem", what="detached: a new commit would be lost", cure="dsk switch main")
     else:
         yield Check(name="HEAD", state="ok", what=f"on {dataset.branch_ref.removeprefix('refs/heads/')}")
     if index_problem:

@@ -107,7 +107,13 @@ class _Explainer:
     def _raw(self) -> Verdict:
         if self._has(RAW):
             return self._there(RAW, "there")
-        return self._removed(RAW) or Verdict(stage=RAW, standing="never")
+        return self._removed(RAW) or self._never(RAW)
+
+    def _never(self, stage: str) -> Verdict:
+        held = self._now.get(stage, NOTHING)
+        files = [name for name, blob in (("caption", held.caption), ("record", held.record)) if blob]
+        alone = f"only its {' and its '.join(files)}: no image had this name" if files else ""
+        return Verdict(stage=stage, standing="never", reason=alone)
 
     def _computed(self, stage: str) -> Verdict:
         lock = read_lock(self._dataset, self._root, stage)
@@ -151,7 +157,7 @@ class _Explainer:
             return Verdict(stage=stage, standing="not reached", reason=f"{self._first_without(stage)} lacks it")
         if stale:
             return Verdict(stage=stage, standing="waiting")
-        return removed or Verdict(stage=stage, standing="never")
+        return removed or self._never(stage)
 
     def _first_without(self, stage: str) -> str:
         """The first of the stages before in a row that lack the item."""

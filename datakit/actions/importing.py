@@ -109,9 +109,18 @@ class _Holder(msgspec.Struct):
     key: str
     """The name as it is spelled."""
     image: str = ""
-    """sha256."""
+    """sha256; '' also where `blob` is not looked into yet."""
+    blob: bytes | None = None
+    """Of the image's pointer, where the dataset had it before."""
+    path: str = ""
+    """Of the image, inside raw."""
     caption: bytes | None = None
     has_record: bool = False
+
+    @property
+    def has_image(self) -> bool:
+        """Whether an image has the name."""
+        return bool(self.image) or self.blob is not None
 
 
 class _Import:
@@ -126,7 +135,7 @@ class _Import:
         items = read_items(txn.dataset, stage_tree(txn.dataset, txn.base_tree, RAW))
         self.items = items
         self.keys = _keys_by_image(items)
-        self.taken = _taken(txn.dataset, items)
+        self.taken = _taken(items)
         self.captions = _captions(items)
 
     def take(self, found: Listing, progress: Progress) -> None:
@@ -172,7 +181,7 @@ class _Import:
             return ""
         for wanted in names:
             holder = self.taken.setdefault(wanted.casefold(), _Holder(wanted))
-            if not holder.image and not holder.has_record and holder.caption in {None, caption}:
+            if not holder.has_image and not holder.has_record and holder.caption in {None, caption}:
                 break
         if wanted != key:
             self.report.renamed[row.image] = wanted
@@ -187,7 +196,7 @@ class _Import:
         """The item that the image is already: under the name it would get, or renamed since it came from here."""
         for name in names:
             holder = self.taken.get(name.casefold())
-            if holder is not None and holder.image == ref.sha256:
+            if holder is not None and _sha256(self.txn.dataset, holder) == ref.sha256:
                 return holder
         dataset = self.txn.dataset
         for key in self.keys.get(dataset.pointer_blob(ref), ()):
@@ -236,7 +245,7 @@ class _Import:
             holder = self.taken.setdefault(wanted.casefold(), _Holder(wanted))
             if holder.caption in {None, blob}:
                 break
-        if holder.image:
+        if holder.has_image:
             self._adopt(path, blob, holder)
             return
         holder.caption = blob
@@ -270,13 +279,20 @@ def _original(dataset: Dataset, key: str, blob: bytes) -> str:
         return ""
 
 
-def _taken(dataset: Dataset, items: Mapping[str, ItemFiles]) -> dict[str, _Holder]:
+def _sha256(dataset: Dataset, holder: _Holder) -> str:
+    """Of the image that has the name; its pointer is read when it is asked for, since most never are."""
+    if not holder.image and holder.blob is not None:
+        ref = dataset.image_ref(f"{RAW}/{holder.path}", holder.blob)
+        holder.image = ref.sha256 if ref else holder.blob.hex()
+    return holder.image
+
+
+def _taken(items: Mapping[str, ItemFiles]) -> dict[str, _Holder]:
     """Case-folded item key → what raw holds under it."""
     found: dict[str, _Holder] = {}
     for key, item in items.items():
         holder = found.setdefault(key.casefold(), _Holder(key))
         holder.caption, holder.has_record = item.caption or holder.caption, item.record is not None
         for path, blob in item.images.items():
-            ref = dataset.image_ref(f"{RAW}/{path}", blob)
-            holder.image = ref.sha256 if ref else blob.hex()
+            holder.path, holder.blob = path, blob
     return found

@@ -14,7 +14,7 @@ from datakit.registry import nearest
 from datakit.repo.dataset import Dataset
 from datakit.repo.itemlog import NOTHING, ItemFinder, State, renames_of
 from datakit.repo.items import STAGES_OF_ITEMS, Address, resolve, split_word
-from datakit.repo.lives import Life, Moment, Past, lives, newest, read_past, was_ever_so
+from datakit.repo.lives import Life, Moment, Past, is_same_item, lives, newest, read_past
 from datakit.repo.machine import machine_commit
 from datakit.repo.oplog import first_parent, machine_tip, read_operation
 from datakit.repo.pastitems import is_pattern, is_there, last_seen, resolve_ever
@@ -96,8 +96,12 @@ def _fill_many(dataset: Dataset, word: str, pattern: str, stages: Sequence[str])
 
 def _is_one_item(states: Iterable[State]) -> bool:
     """Whether raw had one and the same image, wherever it had one."""
-    images = [frozenset(state[RAW].images) for state in states if state.get(RAW, NOTHING).images]
+    images = [frozenset(found) for state in states if (found := _raw_images(state))]
     return all(one & images[0] for one in images)
+
+
+def _raw_images(state: State) -> tuple[tuple[str, bytes], ...]:
+    return state.get(RAW, NOTHING).images
 
 
 def _stages(address: Address, stage: str) -> tuple[str, ...]:
@@ -176,7 +180,7 @@ def _from_revision(dataset: Dataset, words: Sequence[str], stage: str, revision:
     renames = _renames_since(dataset, commit)
     done: set[str] = set()
     for word in words:
-        for address, then in _named(dataset, word, tree, renames or ()):
+        for address, then in _named(dataset, word, tree, renames):
             if address.key in done:
                 continue
             done.add(address.key)
@@ -185,15 +189,11 @@ def _from_revision(dataset: Dataset, words: Sequence[str], stage: str, revision:
             if not any(name in old for name in stages):
                 where = f"in {stages[0]} of {revision}" if len(stages) == 1 else f"in {revision}"
                 raise UsageError(f"{address.key} is not {where}", hint=f"dsk log {address.key} shows when it was there")
-            is_other = _is_other(dataset, address.key, now, old) if renames is not None else False
+            is_known = not now or (_raw_images(now) and _raw_images(now) == _raw_images(old))
+            is_other = not is_known and not is_same_item(dataset, address.key, then, commit)
             wanted = [name for name in stages if name in old and (is_other or old[name] != now.get(name))]
             files = {name: Source(commit, then, old[name]) for name in wanted}
             yield Plan(address.key, files, is_other=is_other)
-
-
-def _is_other(dataset: Dataset, key: str, now: State, old: State) -> bool:
-    """Whether another item has the name now than the one of an earlier commit of this branch."""
-    return bool(now) and not _is_one_item([now, old]) and not was_ever_so(dataset, key, old)
 
 
 def _named(
@@ -219,15 +219,15 @@ def _named(
         yield address._replace(key=key), address.key
 
 
-def _renames_since(dataset: Dataset, commit: bytes) -> list[Mapping[str, str]] | None:
-    """What was renamed from a commit of this branch to HEAD, newest first; None for one of another branch."""
+def _renames_since(dataset: Dataset, commit: bytes) -> list[Mapping[str, str]]:
+    """What was renamed from a commit of this branch to HEAD, newest first; nothing for one of another branch."""
     found: list[Mapping[str, str]] = []
     at = dataset.head
     while at is not None and at != commit:
         renamed = renames_of(dataset, read_operation(dataset, at))
         found += [renamed] if renamed else []
         at = first_parent(dataset, at)
-    return found if at == commit else None
+    return found if at == commit else []
 
 
 def _commit(txn: Transaction, plans: Sequence[Plan], *, source: bytes | None, stage: str) -> Restored:

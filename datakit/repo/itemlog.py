@@ -162,10 +162,10 @@ def _is_tree(mode: bytes) -> bool:
     return mode == TREE_MODE
 
 
-def walk(dataset: Dataset, key: str, *, finder: ItemFinder | None = None) -> Iterator[Step]:
-    """Every operation of the branch that touched the item, newest first, under its earlier names too."""
+def walk(dataset: Dataset, key: str, *, start: bytes | None = None, finder: ItemFinder | None = None) -> Iterator[Step]:
+    """Every operation that touched the item, from a commit back (default: HEAD), under its earlier names too."""
     finder = finder or ItemFinder(dataset)
-    commit = dataset.head
+    commit = start or dataset.head
     root = dataset.tree_of(commit)
     while commit is not None:
         parents = dataset.commit(commit).parent_ids

@@ -38,12 +38,12 @@ Life = list[Moment]
 """Moments of one item, newest first; the first ones may be of after its end."""
 
 
-def read_past(dataset: Dataset, key: str) -> Past:
-    """Look a name up in the history of the branch."""
-    head = dataset.head
+def read_past(dataset: Dataset, key: str, start: bytes | None = None) -> Past:
+    """Look a name up in the history of a commit (default: HEAD)."""
+    head = start or dataset.head
     if head is None:
         return Past({}, [], [])
-    steps = list(walk(dataset, key))
+    steps = list(walk(dataset, key, start=head))
     now = steps[0].after if steps else {}
     moments = [Moment(head, key, now)]
     moments += [Moment(step.parent, step.was, step.before) for step in steps if step.parent is not None]
@@ -74,12 +74,17 @@ def lives(moments: Iterable[Moment]) -> list[Life]:
     return _joined(found, mark)
 
 
-def was_ever_so(dataset: Dataset, key: str, state: State) -> bool:
-    """Whether the item that has a name now once had the images of `state`; without images, whether it is there."""
-    found = lives(read_past(dataset, key).moments)
-    mark = _mark([state, *(moment.state for life in found for moment in life)])
-    images = mark(state)
-    return not images or not found or any(mark(moment.state) & images for moment in found[0])
+def is_same_item(dataset: Dataset, now: str, then: str, commit: bytes) -> bool:
+    """Whether what is called `now` in HEAD is the item that a commit, of any branch, has as `then`.
+
+    It is where the two ever were one image. Names that have no image are one item.
+    """
+    sides = [lives(read_past(dataset, now).moments), lives(read_past(dataset, then, commit).moments)]
+    newest_lives = [found[0] for found in sides if found]
+    marks = {_mark([moment.state for moment in life]) for life in newest_lives}
+    mark = marks.pop() if len(marks) == 1 else _Mark(in_raw=False, images_only=True)
+    contents = [{blob for moment in life for blob in mark(moment.state)} for life in newest_lives]
+    return len(contents) < 2 or not all(contents) or bool(contents[0] & contents[1])
 
 
 class _Mark(NamedTuple):

@@ -169,7 +169,8 @@ def _check_locks(dataset: Dataset, found: Look, stages: Sequence[str]) -> None:
             auto = b"\0"
         if auto and not found.walk.is_whole(auto):
             what = "names a tree that is missing or damaged, the base of the stage's next merge"
-            cure = "git fetch it from a clone; without it, captions edited by hand may become conflicts"
+            fetch = "git fetch --unshallow" if _shallow(dataset.objects_folder.parent) else "git fetch it from a clone"
+            cure = f"{fetch}; without it, captions edited by hand may become conflicts"
             found.other.append(Damage(kind="lock", path=path, what=what, cure=cure))
 
 

@@ -180,3 +180,10 @@ def test_the_command(advanced: Project, dsk) -> None:
     rows = json.loads(dsk(root, "why", KEY, "--json").stdout)
     assert [row["standing"] for row in rows["stages"]][:2] == ["there", "removed"]
     assert rows["stages"][1]["operation"]["op"] == "drop"
+
+
+def test_a_caption_that_no_image_belongs_to(advanced: Project) -> None:
+    (advanced.dataset.root / "raw/aria/lonely.txt").write_text("1girl")
+    commit_edits(advanced)
+    found = why(advanced, "aria/lonely").stages[0]
+    assert (found.standing, found.reason) == ("never", "only its caption: no image had this name")

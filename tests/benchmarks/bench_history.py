@@ -47,13 +47,13 @@ def main() -> None:
     try:
         for size in options.sizes:
             found[size] = _measure(options, size, work / str(size))
-    finally:
+        heads = {**machine(options.cache), **versions(options)}
+        print("\n".join(_markdown(found, heads)), flush=True)
+        if options.json:
+            options.json.write_text(json.dumps(_numbers(found, heads), indent=2) + "\n", "utf-8")
+    finally:  # after the report: it takes minutes
         if not options.keep:
             shutil.rmtree(work, ignore_errors=True)
-    heads = {**machine(options.cache), **versions(options)}
-    print("\n".join(_markdown(found, heads)))
-    if options.json:
-        options.json.write_text(json.dumps(_numbers(found, heads), indent=2) + "\n", "utf-8")
 
 
 def _options() -> argparse.Namespace:

@@ -27,7 +27,7 @@ def test_a_dataset_in_a_folder_with_spaces_and_letters_of_all_kinds(
     assert done.stdout.splitlines()[0] == "read as gallery-dl with JSON metadata"
     assert dsk(root / "wip", "advance").stdout.splitlines()[-1] == "export: kohya, 2 images"
     assert git(root, "status", "--porcelain") == ""
-    assert dsk(root / "wip", "status").stdout.startswith(f"{root} at ")
+    assert dsk(root / "wip", "status").stdout.startswith(f"{root} on main at ")
 
 
 def test_brackets_and_control_characters_in_names_are_shown(empty: Project, tmp_path: Path, dsk: Dsk) -> None:

@@ -205,3 +205,14 @@ def test_a_copy_on_a_disk_that_went_away(advanced: Project, tmp_path: Path) -> N
             act(again(copy))
         assert caught.value.hint
     assert again(copy).dataset.head == head
+
+
+def test_a_new_bare_repository_whose_head_is_another_branch(advanced: Project, tmp_path: Path, git: Git) -> None:
+    git(tmp_path, "init", "-q", "--bare", "-b", "master", "nas.git")
+    push(advanced, str(tmp_path / "nas.git"))
+    done = clone(str(tmp_path / "nas.git"), tmp_path / "copy")
+    assert done.branch == "main"
+    assert snapshot(tmp_path / "copy") == snapshot(advanced.dataset.root)
+    (tmp_path / "copy/wip/aria/danbooru_0.txt").write_text("mine")
+    push(again(tmp_path / "copy"))
+    assert_clean(tmp_path / "copy", git)

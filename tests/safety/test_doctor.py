@@ -72,7 +72,7 @@ def test_what_is_wrong_is_named_with_its_cure(advanced: Project, git: Git) -> No
     states = {name: check.state for name, check in found.items()}
     assert states["HEAD"] == states[".gitattributes"] == states["dsk.toml"] == "problem"
     assert "filterd" in found["dsk.toml"].what
-    assert found["HEAD"].cure == "git switch main"
+    assert found["HEAD"].cure == "dsk switch main"
     assert "core.trustctime" in found["git config"].what
     assert "pre-commit" in found["hooks"].what
     assert "delete .dsk/lost" in found["damaged bytes"].cure

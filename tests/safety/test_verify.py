@@ -282,6 +282,17 @@ def test_a_clone_without_images_is_not_damaged(advanced: Project, git: Git, tmp_
     assert done.num_images == 0
 
 
+def test_a_shallow_clone_lacks_the_bases_of_merges(advanced: Project, git: Git, tmp_path: Path) -> None:
+    clone = tmp_path / "clone"
+    words = ("clone", "-q", "--depth", "1", f"file://{advanced.dataset.root}", str(clone))
+    git(tmp_path, *words, env={"GIT_LFS_SKIP_SMUDGE": "1"})
+    done = repair(clone)
+    assert {one.kind for one in done.damages} == {"lock"}
+    assert all(one.cure.startswith("git fetch --unshallow") for one in done.damages)
+    git(clone, "fetch", "-q", "--unshallow")
+    assert repair(clone).damages == ()
+
+
 def test_one_stage_alone(advanced: Project) -> None:
     root = advanced.dataset.root
     settle(advanced)

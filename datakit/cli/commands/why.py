@@ -65,7 +65,7 @@ def _cause(verdict: Verdict) -> str:
         case "waiting":
             return f"{verdict.stage} must run first: {verdict.stale}"
         case "never":
-            return "the history of this branch never had it here"
+            return verdict.reason or "the history of this branch never had it here"
         case "left out":
             return "the format left it out"
         case _:
