@@ -171,12 +171,12 @@ def _manifest(txn: Transaction, export: Export, settings: Any, plan: Plan, wip: 
 
 
 def _put(txn: Transaction, name: str, plan: Plan) -> None:
-    """Replace the format's folder by the plan."""
+    """Replace the format's folder by the plan, touching only what differs."""
     dataset = txn.dataset
     entry = find(dataset.objects, txn.base_tree, f"{EXPORT}/{name}") if txn.base_tree else None
-    for path, _ in files(dataset.objects, entry.oid if entry else None):
-        txn.put_blob(f"{EXPORT}/{name}/{path}", None)
-    for path, ref in plan.images.items():
-        txn.put_image(f"{EXPORT}/{name}/{path}", ref)
-    for path, data in plan.texts.items():
-        txn.put(f"{EXPORT}/{name}/{path}", data)
+    old = dict(files(dataset.objects, entry.oid if entry else None))
+    new = {path: dataset.pointer_blob(ref) for path, ref in plan.images.items()}
+    new |= {path: dataset.objects.blob(data) for path, data in plan.texts.items()}
+    for path in old.keys() | new.keys():
+        if old.get(path) != new.get(path) and path != MANIFEST_NAME:
+            txn.put_blob(f"{EXPORT}/{name}/{path}", new.get(path))

@@ -20,6 +20,8 @@ FILE_MODE = b"100644"
 TREE_MODE = b"40000"
 _LOOSE_AT_MOST = 64
 _FLUSH_BYTES = 64 << 20
+_KEPT_LINES = 400_000
+"""How many lines of trees that were read are kept, since one command reads the same folders again and again."""
 
 
 class Entry(NamedTuple):
@@ -39,6 +41,8 @@ class Objects:
         self._pending_bytes = 0
         self._known: set[bytes] = set()
         self._written = 0
+        self._trees: dict[bytes, dict[str, Entry]] = {}
+        self._num_lines = 0
 
     def read(self, oid: bytes) -> bytes:
         """Content of an object.
@@ -104,27 +108,40 @@ class Objects:
     def discard(self) -> None:
         """Forget what is kept and not yet written."""
         self._known.difference_update(self._pending)
+        for oid in self._pending.keys() & self._trees.keys():
+            self._num_lines -= len(self._trees.pop(oid))
         self._pending, self._pending_bytes, self._written = {}, 0, 0
 
     def tree(self, oid: bytes) -> dict[str, Entry]:
         """The lines of one tree object: name → entry."""
-        data = self.read(oid)
-        lines: dict[str, Entry] = {}
-        at = 0
-        while at < len(data):
-            space = data.index(b" ", at)
-            end = data.index(b"\0", space)
-            entry = Entry(data[at:space], data[end + 1 : end + 21])
-            lines[data[space + 1 : end].decode("utf-8", "surrogateescape")] = entry
-            self._known.add(entry.oid)
-            at = end + 21
-        return lines
+        kept = self._trees.pop(oid, None)
+        if kept is None:
+            kept = _parse_tree(self.read(oid))
+            self._known.update(entry.oid for entry in kept.values())
+            self._num_lines += len(kept)
+        self._trees[oid] = kept  # the youngest is the last
+        while self._num_lines > _KEPT_LINES and len(self._trees) > 1:
+            self._num_lines -= len(self._trees.pop(next(iter(self._trees))))
+        return dict(kept)
 
     def put_tree(self, lines: Mapping[str, Entry]) -> bytes:
         """Keep a tree object; returns its id."""
         rows = [(name.encode("utf-8", "surrogateescape"), entry) for name, entry in lines.items()]
         rows.sort(key=lambda row: row[0] + b"/" if row[1].mode == TREE_MODE else row[0])
         return self.put("tree", b"".join(b"%s %s\0%s" % (entry.mode, name, entry.oid) for name, entry in rows))
+
+
+def _parse_tree(data: bytes) -> dict[str, Entry]:
+    lines: dict[str, Entry] = {}
+    at = 0
+    while at < len(data):
+        space = data.index(b" ", at)
+        end = data.index(b"\0", space)
+        mode = data[at:space]
+        entry = Entry(FILE_MODE if mode == FILE_MODE else mode, data[end + 1 : end + 21])
+        lines[data[space + 1 : end].decode("utf-8", "surrogateescape")] = entry
+        at = end + 21
+    return lines
 
 
 _KINDS = {
