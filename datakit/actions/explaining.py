@@ -15,6 +15,7 @@ from datakit.model.item import split_path
 from datakit.model.lock import Dropped, Lock
 from datakit.model.order import COMPUTED, EXPORT, RAW, WIP, before
 from datakit.model.provenance import Doer
+from datakit.repo.blaming import doer_of
 from datakit.repo.itemlog import NOTHING, ItemFinder, State, Step, walk
 from datakit.repo.oplog import REDO, Operation, read_operation, went_to
 from datakit.repo.pastitems import resolve_one_ever
@@ -135,7 +136,7 @@ class _Explainer:
             rule=drop.rule if drop else "",
             reason=drop.reason if drop else "",
             evidence=drop.evidence if drop else {},
-            operation=_doer(came) if came else None,
+            operation=doer_of(came) if came else None,
             has_conflict=has_conflict,
         )
 
@@ -182,7 +183,7 @@ class _Explainer:
             stage=stage,
             standing="removed",
             reason=reason if isinstance(reason, str) else "",
-            operation=_doer(operation),
+            operation=doer_of(operation),
         )
 
     def _newest(self, stage: str, *, into: bool) -> Operation | None:
@@ -220,13 +221,3 @@ def _verdict_on(lock: Lock | None, key: str) -> Dropped | None:
         return None
     found: Mapping[str, Dropped] = lock.dropped
     return found.get(key) or next((drop for path, drop in found.items() if split_path(path)[0] == key), None)
-
-
-def _doer(operation: Operation) -> Doer:
-    return Doer(
-        commit=operation.commit,
-        time=operation.time,
-        author=operation.author,
-        op=operation.op,
-        subject=operation.subject,
-    )

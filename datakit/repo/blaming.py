@@ -121,7 +121,9 @@ class Blamer:
             tags = frozenset(tag for tag, origin in named.items() if origin.kind == kind)
             file = ItemFile(RAW, key, extension)
             for tag, found in self._tracer.trace(run.read_at, file, tags, read).items():
-                causes[tag] = msgspec.structs.replace(_cause(RAW, named[tag]), operation=_doer(found.operation))
+                causes[tag] = msgspec.structs.replace(
+                    _cause(RAW, named[tag]), operation=doer_of(found.operation) if found.operation else None
+                )
         return causes
 
     def _by_people(self, at: Position, stage: str, key: str, tags: Facts) -> dict[str, Cause]:
@@ -197,13 +199,21 @@ def _by_operation(stage: str, found: Found | None) -> Cause:
         return Cause(stage=stage, kind="pending", detail="not committed yet")
     operation = found.operation
     if _is_run(operation, stage):
-        return Cause(stage=stage, kind="stage", detail="the stage before changed", operation=_doer(operation))
-    return Cause(stage=stage, kind="import" if operation.op == _IMPORT else "person", operation=_doer(operation))
+        return Cause(
+            stage=stage,
+            kind="stage",
+            detail="the stage before changed",
+            operation=doer_of(operation) if operation else None,
+        )
+    return Cause(
+        stage=stage,
+        kind="import" if operation.op == _IMPORT else "person",
+        operation=doer_of(operation) if operation else None,
+    )
 
 
-def _doer(operation: Operation | None) -> Doer | None:
-    if operation is None:
-        return None
+def doer_of(operation: Operation) -> Doer:
+    """Who did an operation, and when, as a value for people."""
     return Doer(
         commit=operation.commit,
         time=operation.time,

@@ -10,22 +10,19 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from hands import again
 from PIL import Image
 
 from datakit.actions.advancing import advance
 from datakit.actions.comparing import choose_stage, compare_states
 from datakit.actions.importing import import_folder
-from datakit.actions.project import Project, open_project
+from datakit.actions.project import Project
 from datakit.actions.sheet import write_sheet
 from datakit.errors import UsageError, WriteError
 
 Dsk = Callable[..., subprocess.CompletedProcess[str]]
 ITEM = "aria/danbooru_0"
 HOSTILE = '<script>alert("x")</script>'
-
-
-def again(project: Project) -> Project:
-    return open_project(project.dataset.root)
 
 
 def edit(project: Project) -> None:

@@ -6,31 +6,22 @@ import json
 import shutil
 
 import pytest
+from hands import again, commit_edits
 from PIL import Image
 
 from datakit.actions.advancing import advance
 from datakit.actions.deciding import drop, keep
 from datakit.actions.explaining import Explanation, Verdict, explain
 from datakit.actions.importing import import_folder
-from datakit.actions.project import Project, open_project
+from datakit.actions.project import Project
 from datakit.actions.renaming import rename
 from datakit.actions.restoring import restore
 from datakit.errors import UsageError
 from datakit.model.order import COMPUTED
-from datakit.repo.transaction import session
 from datakit.repo.undo import redo, undo
 
 KEY = "aria/danbooru_1"
 STAGES = ("raw", *COMPUTED)
-
-
-def again(project: Project) -> Project:
-    return open_project(project.dataset.root)
-
-
-def commit_edits(project: Project) -> None:
-    with session(again(project).dataset):
-        pass
 
 
 def why(project: Project, word: str = KEY) -> Explanation:

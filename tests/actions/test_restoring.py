@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from hands import STAGES, again, assert_clean, commit_edits, head, item_files, paint, remove_item
 from PIL import Image
 
 from datakit.actions.advancing import advance
@@ -17,50 +18,17 @@ from datakit.errors import StateError, UsageError
 from datakit.model.order import COMPUTED
 from datakit.repo.oplog import history
 from datakit.repo.stagetree import read_lock
-from datakit.repo.transaction import session
 from datakit.repo.undo import redo, undo
 
 KEY = "aria/danbooru_1"
-STAGES = ("raw", *COMPUTED)
-
-
-def again(project: Project) -> Project:
-    return open_project(project.dataset.root)
 
 
 def files(project: Project, key: str = KEY) -> dict[str, bytes]:
-    """Path → content of every file of an item in the stages."""
-    root = project.dataset.root
-    found = (path for stage in STAGES for path in (root / stage).glob(f"{key}.*"))
-    return {path.relative_to(root).as_posix(): path.read_bytes() for path in sorted(found)}
+    return item_files(project, key)
 
 
 def remove(project: Project, *stages: str, key: str = KEY) -> None:
-    """Delete an item's files by hand, and take note of it."""
-    root = project.dataset.root
-    for stage in stages or STAGES:
-        for path in (root / stage).glob(f"{key}.*"):
-            path.unlink()
-    commit_edits(project)
-
-
-def commit_edits(project: Project) -> None:
-    with session(again(project).dataset):
-        pass
-
-
-def paint(path: Path, colour: tuple[int, ...] = (9, 9, 9)) -> None:
-    path.unlink(missing_ok=True)
-    Image.new("RGB", (300, 300), colour).save(path)
-
-
-def head(project: Project) -> str:
-    return next(history(project.dataset)).commit
-
-
-def assert_clean(project: Project, git) -> None:
-    assert git(project.dataset.root, "status", "--porcelain") == ""
-    git(project.dataset.root, "fsck", "--strict")
+    remove_item(project, *stages, key=key)
 
 
 def test_an_item_removed_everywhere_by_hand_comes_back_whole(advanced: Project, git) -> None:
@@ -74,12 +42,12 @@ def test_an_item_removed_everywhere_by_hand_comes_back_whole(advanced: Project, 
     assert done.subject == f"restore: {KEY} from {commit[:10]} (raw to wip)"
     assert [(one.key, one.was, set(one.stages)) for one in done.items] == [(KEY, "", set(STAGES))]
     assert next(history(advanced.dataset)).op == "restore"
-    assert_clean(advanced, git)
+    assert_clean(advanced.dataset.root, git)
     undo(advanced.dataset)
     assert files(advanced) == {}
     redo(advanced.dataset)
     assert files(advanced) == before
-    assert_clean(advanced, git)
+    assert_clean(advanced.dataset.root, git)
 
 
 def test_an_item_that_went_stage_by_stage_comes_back_from_where_each_last_had_it(advanced: Project, git) -> None:
@@ -90,7 +58,7 @@ def test_an_item_that_went_stage_by_stage_comes_back_from_where_each_last_had_it
     assert files(advanced) == {}
     restore(again(advanced), [KEY])
     assert files(advanced) == before | {f"wip/{KEY}.txt": b"aria, later"}
-    assert_clean(advanced, git)
+    assert_clean(advanced.dataset.root, git)
 
 
 def test_a_rebuild_after_it_leaves_the_hand_edits_that_came_back(advanced: Project, git) -> None:
@@ -115,7 +83,7 @@ def test_a_rebuild_after_it_leaves_the_hand_edits_that_came_back(advanced: Proje
     advance(again(advanced))
     assert files(advanced)[f"wip/{KEY}.txt"] != b""
     assert b"blue hair" not in files(advanced)[f"wip/{KEY}.txt"]
-    assert_clean(advanced, git)
+    assert_clean(advanced.dataset.root, git)
 
 
 @pytest.mark.parametrize("taken_from", ["raw", "everywhere", "drop"])
@@ -166,7 +134,7 @@ def test_what_is_missing_in_one_stage_comes_back_there(advanced: Project, git) -
     assert files(advanced) == before
     advance(again(advanced))
     assert files(advanced) == before
-    assert_clean(advanced, git)
+    assert_clean(advanced.dataset.root, git)
 
 
 def test_a_caption_that_was_deleted_comes_back_alone(advanced: Project) -> None:
@@ -216,7 +184,7 @@ def test_a_revision_replaces_what_is_there_now(advanced: Project, git) -> None:
     assert (again_done.commit, again_done.unchanged) == ("", (KEY,))
     undo(advanced.dataset)
     assert files(advanced)[f"wip/{KEY}.txt"] == b"changed"
-    assert_clean(advanced, git)
+    assert_clean(advanced.dataset.root, git)
 
 
 def test_an_image_with_another_extension_is_replaced_too(advanced: Project, git) -> None:
@@ -226,7 +194,7 @@ def test_an_image_with_another_extension_is_replaced_too(advanced: Project, git)
     (root / f"wip/{KEY}.png").unlink()
     restore(again(advanced), [f"wip/{KEY}.webp"], revision="HEAD~1")
     assert files(advanced) == before
-    assert_clean(advanced, git)
+    assert_clean(advanced.dataset.root, git)
 
 
 def test_patterns_and_stems_bring_back_all_that_is_missing(advanced: Project, git) -> None:
@@ -242,7 +210,7 @@ def test_patterns_and_stems_bring_back_all_that_is_missing(advanced: Project, gi
     assert advanced.dataset.head_tree == tree
     with pytest.raises(UsageError, match="missing"):
         restore(again(advanced), ["aria/*"])
-    assert_clean(advanced, git)
+    assert_clean(advanced.dataset.root, git)
 
 
 def test_an_image_that_this_clone_lacks_is_named(advanced: Project) -> None:
@@ -265,7 +233,7 @@ def test_a_removal_by_plain_git_is_taken_back(advanced: Project, git) -> None:
     git(root, "commit", "-q", "--amend", "-m", "tidy up")
     restore(again(advanced), [KEY])
     assert files(advanced) == before
-    assert_clean(advanced, git)
+    assert_clean(advanced.dataset.root, git)
 
 
 def test_the_command(advanced: Project, git, dsk) -> None:
@@ -281,4 +249,4 @@ def test_the_command(advanced: Project, git, dsk) -> None:
     done = dsk(root, "restore", KEY)
     assert done.returncode == 2
     assert f"dsk log {KEY}" in done.stderr
-    assert_clean(advanced, git)
+    assert_clean(advanced.dataset.root, git)

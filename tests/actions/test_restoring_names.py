@@ -6,65 +6,31 @@ import json
 from pathlib import Path
 
 import pytest
+from hands import again, assert_clean, commit_edits, head, item_files, paint, remove_item
 from PIL import Image
 
 from datakit.actions.advancing import advance
 from datakit.actions.importing import import_folder
-from datakit.actions.project import Project, open_project
+from datakit.actions.project import Project
 from datakit.actions.renaming import rename
 from datakit.actions.restoring import Restored, restore
 from datakit.errors import UsageError
-from datakit.model.order import COMPUTED
 from datakit.repo.itemlog import item_events
-from datakit.repo.oplog import history
-from datakit.repo.transaction import session
 from datakit.repo.undo import undo
 
 KEY = "aria/danbooru_1"
-STAGES = ("raw", *COMPUTED)
-
-
-def again(project: Project) -> Project:
-    return open_project(project.dataset.root)
 
 
 def files(project: Project, key: str = KEY) -> dict[str, bytes]:
-    """Path → content of every file of an item in the stages."""
-    root = project.dataset.root
-    found = (path for stage in STAGES for path in (root / stage).glob(f"{key}.*"))
-    return {path.relative_to(root).as_posix(): path.read_bytes() for path in sorted(found)}
+    return item_files(project, key)
+
+
+def remove(project: Project, *stages: str, key: str = KEY) -> None:
+    remove_item(project, *stages, key=key)
 
 
 def renamed(content: dict[str, bytes], old: str, new: str) -> dict[str, bytes]:
     return {path.replace(old, new): data for path, data in content.items()}
-
-
-def remove(project: Project, *stages: str, key: str = KEY) -> None:
-    """Delete an item's files by hand, and take note of it."""
-    root = project.dataset.root
-    for stage in stages or STAGES:
-        for path in (root / stage).glob(f"{key}.*"):
-            path.unlink()
-    commit_edits(project)
-
-
-def commit_edits(project: Project) -> None:
-    with session(again(project).dataset):
-        pass
-
-
-def paint(path: Path, colour: tuple[int, ...] = (9, 9, 9)) -> None:
-    path.unlink(missing_ok=True)
-    Image.new("RGB", (300, 300), colour).save(path)
-
-
-def head(project: Project) -> str:
-    return next(history(project.dataset)).commit
-
-
-def assert_clean(project: Project, git) -> None:
-    assert git(project.dataset.root, "status", "--porcelain") == ""
-    git(project.dataset.root, "fsck", "--strict")
 
 
 def reuse(project: Project) -> dict[str, bytes]:
@@ -97,13 +63,13 @@ def test_a_name_that_another_item_has_by_now_is_not_taken_from_it(advanced: Proj
     assert name == f"{KEY}-{sha256[:6]}"
     assert files(advanced) == second
     assert files(advanced, name) == renamed(first, KEY, name)
-    assert_clean(advanced, git)
+    assert_clean(advanced.dataset.root, git)
     advance(again(advanced), "wip")
     assert files(advanced) == second
     assert files(advanced, name) == renamed(first, KEY, name)
     told = [event.operation.op for event in item_events(again(advanced).dataset, name)]
     assert told[-1] == "import"
-    assert_clean(advanced, git)
+    assert_clean(advanced.dataset.root, git)
 
 
 def test_restored_twice_beside_another_it_is_there_once(advanced: Project) -> None:
@@ -124,7 +90,7 @@ def test_a_name_in_other_letters_counts_as_taken(advanced: Project, git) -> None
     name = other_name(restore(again(advanced), [KEY]))
     assert files(advanced, name) == renamed(first, KEY, name)
     assert (advanced.dataset.root / "raw/aria/Danbooru_1.png").exists()
-    assert_clean(advanced, git)
+    assert_clean(advanced.dataset.root, git)
 
 
 def test_an_undone_removal_is_no_gap(advanced: Project) -> None:
@@ -148,7 +114,7 @@ def test_a_renamed_item_gets_its_old_content_under_its_new_name(advanced: Projec
         undo(again(advanced).dataset)
     with pytest.raises(UsageError, match="aria/smile"):
         restore(again(advanced), [KEY])
-    assert_clean(advanced, git)
+    assert_clean(advanced.dataset.root, git)
 
 
 def test_a_renamed_item_that_was_removed_comes_back_under_its_last_name(advanced: Project) -> None:
@@ -189,4 +155,4 @@ def test_another_branch_has_the_same_item_or_another_one(advanced: Project, git)
     done = restore(again(advanced), ["aria/new"], revision="side")
     assert done.items[0].was == "aria/new"
     assert files(advanced, "aria/new") == mine
-    assert_clean(advanced, git)
+    assert_clean(advanced.dataset.root, git)

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from hands import again
 from PIL import Image, ImageOps
 
 from datakit.actions.advancing import advance
 from datakit.actions.blaming import blame
 from datakit.actions.branching import merge
 from datakit.actions.importing import import_folder
-from datakit.actions.project import STAGES, Project, open_project
+from datakit.actions.project import STAGES, Project
 from datakit.actions.renaming import rename
 from datakit.errors import UsageError
 from datakit.model.provenance import Blame, Cause
@@ -25,10 +26,6 @@ from datakit.repo.undo import redo, undo
 
 Run = Callable[..., str]
 ITEM = "aria/danbooru_0"
-
-
-def again(project: Project) -> Project:
-    return open_project(project.dataset.root)
 
 
 def rewrite(project: Project, old: str, new: str, *, stage: str = "wip", item: str = ITEM) -> None:

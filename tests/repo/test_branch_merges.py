@@ -6,12 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hands import again, assert_clean
 from PIL import Image
 
 from datakit.actions.advancing import advance
 from datakit.actions.branching import merge, switch
 from datakit.actions.importing import import_folder
-from datakit.actions.project import Project, open_project
+from datakit.actions.project import Project
 from datakit.actions.reporting import read_status
 from datakit.errors import StateError, UsageError
 from datakit.model.mergetoml import merge_toml
@@ -20,10 +21,6 @@ from datakit.repo.undo import undo
 
 Git = Callable[..., str]
 Work = Callable[[Project], None]
-
-
-def again(project: Project) -> Project:
-    return open_project(project.dataset.root)
 
 
 def write(name: str, text: str) -> Work:
@@ -64,13 +61,6 @@ def part(project: Project, here: Work, there: Work, *, run: bool = True) -> Proj
     return again(project)
 
 
-def assert_clean(project: Project, git: Git) -> None:
-    root = project.dataset.root
-    assert git(root, "status", "--porcelain") == ""
-    git(root, "fsck", "--strict")
-    assert read_status(again(project)).hand_edits == ()
-
-
 def tags(path: Path) -> set[str]:
     return set(path.read_text().split(", "))
 
@@ -86,7 +76,7 @@ def test_hand_edits_here_and_new_images_there(advanced: Project, scrape, git: Gi
     assert len(list(root.glob("wip/cleo/*.png"))) == 2
     assert [one.stage for one in advance(again(advanced), "wip") if one.num_computed > 2] == []
     assert len(list(root.glob("wip/cleo/*.png"))) == 2
-    assert_clean(advanced, git)
+    assert_clean(advanced.dataset.root, git)
 
 
 def test_another_trigger_here_and_images_with_the_old_one_there(advanced: Project, scrape, git: Git) -> None:
@@ -101,7 +91,7 @@ def test_another_trigger_here_and_images_with_the_old_one_there(advanced: Projec
         assert "new" in tags(path), path
         assert "old" not in tags(path), path
     assert len(list(root.glob("wip/*/*.txt"))) == 7
-    assert_clean(advanced, git)
+    assert_clean(advanced.dataset.root, git)
 
 
 def test_settings_here_and_captions_by_hand_there(advanced: Project, git: Git) -> None:
@@ -114,7 +104,7 @@ def test_settings_here_and_captions_by_hand_there(advanced: Project, git: Git) -
     merge(again(advanced), "idea")
     advance(again(advanced), "wip")
     assert tags(root / "wip/aria/danbooru_0.txt") == {"t", "aria", "1girl", "red hat"}
-    assert_clean(advanced, git)
+    assert_clean(advanced.dataset.root, git)
 
 
 def test_both_wrote_in_one_caption(advanced: Project) -> None:
@@ -139,7 +129,7 @@ def test_one_image_painted_on_both_is_a_conflict_until_somebody_decides(advanced
     assert status["wip"] == ("aria/danbooru_0.png",)
     with pytest.raises(StateError, match="changed by hand"):
         advance(again(advanced))
-    assert_clean(advanced, git)
+    assert_clean(advanced.dataset.root, git)
 
 
 def test_both_import_other_images_under_one_name(advanced: Project, git: Git) -> None:
@@ -152,7 +142,7 @@ def test_both_import_other_images_under_one_name(advanced: Project, git: Git) ->
     advance(again(advanced), "wip")
     assert len(list(root.glob("wip/aria/new*.png"))) == 2
     assert len({path.read_bytes() for path in root.glob("wip/aria/new*.png")}) == 2
-    assert_clean(advanced, git)
+    assert_clean(advanced.dataset.root, git)
 
 
 def test_both_import_the_same_scrape(advanced: Project, scrape) -> None:
@@ -191,7 +181,7 @@ def test_renamed_here_and_edited_there(advanced: Project, git: Git) -> None:
     advance(again(advanced), "wip")
     assert (root / "wip/aria/first.txt").read_text() == "edited"
     assert not list(root.glob("[!e]*/aria/danbooru_0.*"))
-    assert_clean(advanced, git)
+    assert_clean(advanced.dataset.root, git)
 
 
 @pytest.mark.parametrize("prefer", ["", "ours", "theirs"])
@@ -229,7 +219,7 @@ def test_a_merge_can_be_undone_and_done_again(advanced: Project, scrape, git: Gi
     assert again(advanced).dataset.head_tree == before
     assert merged != before
     assert not list(root.glob("wip/cleo/*"))
-    assert_clean(advanced, git)
+    assert_clean(advanced.dataset.root, git)
 
 
 def test_a_branch_that_is_only_ahead(advanced: Project, scrape, git: Git) -> None:
@@ -244,7 +234,7 @@ def test_a_branch_that_is_only_ahead(advanced: Project, scrape, git: Git) -> Non
     git(root, "gc", "-q", "--prune=now")
     (root / "dsk.toml").write_text('[cleaned]\ntrigger = "t"\n')
     assert {one.stage: one.num_computed for one in advance(again(advanced), "wip")} == {"cleaned": 7, "wip": 7}
-    assert_clean(advanced, git)
+    assert_clean(advanced.dataset.root, git)
 
 
 def test_both_ways_give_the_same_but_for_order(advanced: Project, scrape) -> None:
@@ -296,7 +286,7 @@ def test_a_merge_by_plain_git_is_a_commit_like_any_other(advanced: Project, git:
     git(root, "merge", "-q", "--no-edit", "idea")
     assert advance(again(advanced))[-1].stage == "export"
     assert (root / "wip/beth/danbooru_0.txt").read_text() == "theirs"
-    assert_clean(advanced, git)
+    assert_clean(advanced.dataset.root, git)
 
 
 def test_settings_are_merged_by_key() -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
+from hands import again, all_files, assert_clean
 
 from datakit.actions.advancing import advance
 from datakit.actions.branching import branch_at, switch
 from datakit.actions.importing import import_folder
-from datakit.actions.project import Project, open_project
+from datakit.actions.project import Project
 from datakit.actions.reporting import read_status
 from datakit.errors import StateError, UsageError
 from datakit.repo.branches import delete_branch, list_branches
@@ -21,37 +21,22 @@ from datakit.repo.undo import undo
 Git = Callable[..., str]
 
 
-def again(project: Project) -> Project:
-    return open_project(project.dataset.root)
-
-
-def snapshot(root: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(root)): path.read_bytes() for path in root.glob("[a-z]*/**/*.*")}
-
-
-def assert_clean(project: Project, git: Git) -> None:
-    root = project.dataset.root
-    assert git(root, "status", "--porcelain") == ""
-    git(root, "fsck", "--strict")
-    assert read_status(again(project)).hand_edits == ()
-
-
 def test_there_and_back(advanced: Project, scrape, git: Git) -> None:
     root = advanced.dataset.root
-    main = snapshot(root)
+    main = all_files(root)
     done = switch(advanced, "more", create=True)
     assert (done.branch.name, done.before) == ("more", "main")
     import_folder(again(advanced), scrape("more", cleo=2))
     (root / "dsk.toml").write_text('[cleaned]\ntrigger = "t"\n')
     advance(again(advanced))
-    more = snapshot(root)
+    more = all_files(root)
     assert more != main
     switch(again(advanced), "main")
-    assert snapshot(root) == main
-    assert_clean(advanced, git)
+    assert all_files(root) == main
+    assert_clean(advanced.dataset.root, git)
     switch(again(advanced), "more")
-    assert snapshot(root) == more
-    assert_clean(advanced, git)
+    assert all_files(root) == more
+    assert_clean(advanced.dataset.root, git)
     assert git(root, "branch", "--show-current") == "more\n"
     assert advance(again(advanced)) == []
 
@@ -70,7 +55,7 @@ def test_edits_stay_on_the_branch_that_is_left(advanced: Project, git: Git) -> N
     assert caption.read_text() == "mine"
     assert next(history(again(advanced).dataset)).subject == "wip: 1 caption edited"
     (root / "wip/aria/notes.psd").unlink()
-    assert_clean(advanced, git)
+    assert_clean(advanced.dataset.root, git)
 
 
 def test_each_branch_has_its_own_undo(advanced: Project) -> None:
@@ -146,4 +131,4 @@ def test_in_a_terminal(advanced: Project, dsk, git: Git) -> None:
     assert json.loads(dsk(root, "branch", "--json").stdout)[0]["is_current"]
     assert "* " in dsk(root, "branch").stdout
     assert dsk(root, "branch", "-d").returncode == 2
-    assert_clean(advanced, git)
+    assert_clean(advanced.dataset.root, git)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hands import again, all_files, assert_clean
 
 from datakit.actions.advancing import advance
 from datakit.actions.branching import switch
@@ -22,20 +23,6 @@ from datakit.repo.undo import undo
 
 Git = Callable[..., str]
 needs_lfs = pytest.mark.skipif(shutil.which("git-lfs") is None, reason="git-lfs is not installed")
-
-
-def again(project: Project) -> Project:
-    return open_project(project.dataset.root)
-
-
-def snapshot(root: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(root)): path.read_bytes() for path in root.glob("[a-z]*/**/*.*")}
-
-
-def assert_clean(root: Path, git: Git) -> None:
-    assert git(root, "status", "--porcelain") == ""
-    git(root, "fsck", "--strict")
-    assert read_status(open_project(root)).hand_edits == ()
 
 
 @pytest.fixture
@@ -58,7 +45,7 @@ def test_a_clone_has_everything(advanced: Project, tmp_path: Path, git: Git) -> 
     advance(again(advanced))
     done = clone(str(advanced.dataset.root), tmp_path / "copy")
     assert done.images.missing == ()
-    assert snapshot(tmp_path / "copy") == snapshot(advanced.dataset.root)
+    assert all_files(tmp_path / "copy") == all_files(advanced.dataset.root)
     assert_clean(tmp_path / "copy", git)
     assert advance(open_project(tmp_path / "copy")) == []
     raw, wip = (tmp_path / "copy" / stage / "aria/danbooru_1.png" for stage in ("raw", "wip"))
@@ -87,13 +74,13 @@ def test_by_way_of_a_bare_repository(advanced: Project, bare: Path, tmp_path: Pa
     assert first.images.num_images == 5
     assert push(again(advanced)).images.num_images == 0
     copy = Path(clone(str(bare), tmp_path / "copy").root)
-    assert snapshot(copy) == snapshot(root)
+    assert all_files(copy) == all_files(root)
     import_folder(open_project(copy), scrape("more", cleo=2))
     advance(open_project(copy))
     assert push(open_project(copy)).images.num_images == 2
     done = pull(again(advanced))
     assert (done.images.num_images, done.merged, done.is_new) == (2, None, True)
-    assert snapshot(root) == snapshot(copy)
+    assert all_files(root) == all_files(copy)
     assert not pull(again(advanced)).is_new
     assert_clean(root, git)
     git(bare, "fsck", "--strict")
@@ -232,7 +219,7 @@ def test_a_clone_killed_half_way_is_finished_by_the_next_command(
     killed = subprocess.run([sys.executable, "-c", code], check=False, env=os.environ, capture_output=True)
     assert killed.returncode == -9, killed.stderr
     assert dsk(tmp_path / "copy", "status").returncode == 0
-    assert snapshot(tmp_path / "copy") == snapshot(advanced.dataset.root)
+    assert all_files(tmp_path / "copy") == all_files(advanced.dataset.root)
     assert_clean(tmp_path / "copy", git)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pygit2
 import pytest
+from hands import all_files, assert_clean
 from PIL import Image
 
 from datakit.actions.branching import merge, switch
@@ -25,16 +26,6 @@ Git = Callable[..., str]
 
 def again(root: Path) -> Project:
     return open_project(root)
-
-
-def snapshot(root: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(root)): path.read_bytes() for path in root.glob("[a-z]*/**/*.*")}
-
-
-def assert_clean(root: Path, git: Git) -> None:
-    assert git(root, "status", "--porcelain") == ""
-    git(root, "fsck", "--strict")
-    assert read_status(again(root)).hand_edits == ()
 
 
 def painted(path: Path, colour: str) -> None:
@@ -64,7 +55,7 @@ def test_paths_are_meant_from_where_the_person_is(
     assert push(again(root), "../../nas ü/set.git").images.num_images == 5
     monkeypatch.chdir(tmp_path)
     done = clone("nas ü/set.git", Path("copy"))
-    assert snapshot(Path(done.root)) == snapshot(root)
+    assert all_files(Path(done.root)) == all_files(root)
     monkeypatch.chdir("/")
     (root / "wip/aria/danbooru_0.txt").write_text("mine")
     push(again(root), (tmp_path / "nas ü/set.git").as_uri())
@@ -100,7 +91,7 @@ def test_the_past_of_a_plain_clone_comes_by_pull(advanced: Project, tmp_path: Pa
     copy = tmp_path / "copy"
     assert b"git-lfs" in (copy / "wip/aria/danbooru_0.png").read_bytes()
     assert pull(again(copy)).images.num_images == 7
-    assert snapshot(copy) == snapshot(root)
+    assert all_files(copy) == all_files(root)
     undo(again(copy).dataset)
     assert (copy / "wip/aria/danbooru_0.png").read_bytes() == past
     assert_clean(copy, git)
@@ -114,20 +105,20 @@ def test_what_plain_git_fetched_is_not_taken_for_here(advanced: Project, tmp_pat
     switch(again(root), "main")
     git(copy, "fetch", "-q")
     assert pull(again(copy)).images.num_images == 1
-    assert snapshot(copy) == snapshot(root)
+    assert all_files(copy) == all_files(root)
 
 
 def test_nothing_hostile_comes_by_clone_or_pull(advanced: Project, tmp_path: Path, git: Git) -> None:
     root = advanced.dataset.root
     copy = Path(clone(str(root), tmp_path / "copy").root)
     advanced.dataset.repo.references["refs/heads/main"].set_target(pygit2.Oid(raw=hostile(advanced.dataset)))
-    before = snapshot(copy)
+    before = all_files(copy)
     with pytest.raises(DskError, match="nothing was written"):
         pull(again(copy))
     (copy / "wip/beth/danbooru_0.txt").write_text("mine")
     with pytest.raises(DskError, match="nothing was written"):
         pull(again(copy))
-    assert snapshot(copy) == {**before, "wip/beth/danbooru_0.txt": b"mine"}
+    assert all_files(copy) == {**before, "wip/beth/danbooru_0.txt": b"mine"}
     with pytest.raises(DskError, match="nothing was written"):
         clone(str(root), tmp_path / "another")
     assert not (tmp_path / "another").exists()
@@ -177,13 +168,13 @@ def test_an_empty_or_detached_source(advanced: Project, tmp_path: Path, git: Git
     git(root, "checkout", "-q", "--detach")
     done = clone(str(root), tmp_path / "copy")
     assert done.branch == "main"
-    assert snapshot(Path(done.root)) == snapshot(root)
+    assert all_files(Path(done.root)) == all_files(root)
 
 
 def test_a_pull_that_only_moves_on_can_be_taken_back_step_by_step(advanced: Project, tmp_path: Path, git: Git) -> None:
     root = advanced.dataset.root
     copy = Path(clone(str(root), tmp_path / "copy").root)
-    before = snapshot(copy)
+    before = all_files(copy)
     (root / "wip/aria/danbooru_0.txt").write_text("mine")
     undo(again(root).dataset)
     (root / "wip/aria/danbooru_1.txt").write_text("mine too")
@@ -191,7 +182,7 @@ def test_a_pull_that_only_moves_on_can_be_taken_back_step_by_step(advanced: Proj
     assert pull(again(copy)).is_new
     assert next(history(again(copy).dataset)).subject == "wip: 1 caption edited"
     undo(again(copy).dataset)
-    assert snapshot(copy) == before
+    assert all_files(copy) == before
     assert_clean(copy, git)
 
 
@@ -212,7 +203,7 @@ def test_a_new_bare_repository_whose_head_is_another_branch(advanced: Project, t
     push(advanced, str(tmp_path / "nas.git"))
     done = clone(str(tmp_path / "nas.git"), tmp_path / "copy")
     assert done.branch == "main"
-    assert snapshot(tmp_path / "copy") == snapshot(advanced.dataset.root)
+    assert all_files(tmp_path / "copy") == all_files(advanced.dataset.root)
     (tmp_path / "copy/wip/aria/danbooru_0.txt").write_text("mine")
     push(again(tmp_path / "copy"))
     assert_clean(tmp_path / "copy", git)

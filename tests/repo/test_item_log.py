@@ -6,10 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
+from hands import again, commit_edits
 from PIL import Image
 
 from datakit.actions.deciding import drop
-from datakit.actions.project import Project, open_project
+from datakit.actions.project import Project
 from datakit.actions.renaming import rename
 from datakit.actions.restoring import restore
 from datakit.errors import UsageError
@@ -17,20 +18,11 @@ from datakit.model.order import COMPUTED
 from datakit.repo.dataset import Dataset
 from datakit.repo.itemlog import ItemEvent, item_events
 from datakit.repo.pastitems import resolve_ever, resolve_one_ever
-from datakit.repo.transaction import session, transaction
+from datakit.repo.transaction import transaction
 from datakit.repo.undo import redo, undo
 
 KEY = "aria/danbooru_1"
 STAGES = ("raw", *COMPUTED)
-
-
-def again(project: Project) -> Project:
-    return open_project(project.dataset.root)
-
-
-def commit_edits(project: Project) -> None:
-    with session(again(project).dataset):
-        pass
 
 
 def log(project: Project, word: str = KEY) -> list[ItemEvent]:

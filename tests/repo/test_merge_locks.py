@@ -7,12 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hands import again
 from PIL import Image
 
 from datakit.actions.advancing import advance
 from datakit.actions.branching import merge, switch
 from datakit.actions.importing import import_folder
-from datakit.actions.project import Project, open_project
+from datakit.actions.project import Project
 from datakit.model.order import COMPUTED
 from datakit.repo.revisions import resolve_revision
 from datakit.repo.stagetree import read_lock
@@ -20,10 +21,6 @@ from datakit.repo.undo import redo, undo
 from datakit.store.objects import find
 
 Work = Callable[[Project], None]
-
-
-def again(project: Project) -> Project:
-    return open_project(project.dataset.root)
 
 
 def settings(text: str) -> Work:
