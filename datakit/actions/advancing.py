@@ -10,9 +10,9 @@ from datakit.errors import StateError, UsageError
 from datakit.model.order import COMPUTED, EXPORT, ORDER, RAW
 from datakit.model.progress import Progress, silent
 from datakit.registry import nearest
-from datakit.repo.pipeline import Step, Transition, run_step, staleness
+from datakit.repo.operations.transaction import session, transaction
 from datakit.repo.stagetree import stage_tree
-from datakit.repo.transaction import session, transaction
+from datakit.repo.transitions.pipeline import Step, Transition, run_step, staleness
 
 Tell = Callable[[Transition], None]
 

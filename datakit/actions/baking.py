@@ -26,7 +26,7 @@ from datakit.config import CONFIG_NAME, read_toml
 from datakit.errors import ConfigError, InputError, StateError, TrainerError
 from datakit.exports.model import EXPORTS, Manifest
 from datakit.model.order import EXPORT
-from datakit.repo.transaction import transaction
+from datakit.repo.operations.transaction import transaction
 
 FORMAT: Final = "kohya"
 INTERRUPTED: Final = 130

@@ -12,13 +12,13 @@ from datakit.model.item import CAPTION_EXTENSION, IMAGE_EXTENSIONS, RECORD_EXTEN
 from datakit.model.order import RAW
 from datakit.model.provenance import Blame, Cause, TagCause
 from datakit.registry import nearest
-from datakit.repo.blaming import Blamer
 from datakit.repo.dataset import Dataset
-from datakit.repo.handrenames import find_renames, renamed_items
 from datakit.repo.items import STAGES_OF_ITEMS, Address, has_item, item_files, resolve_one, split_word
-from datakit.repo.scan import Edit, hash_file, scan
-from datakit.repo.sides import edited_side
-from datakit.repo.tracing import Position
+from datakit.repo.operations.handrenames import find_renames, renamed_items
+from datakit.repo.past.blaming import Blamer
+from datakit.repo.past.sides import edited_side
+from datakit.repo.past.tracing import Position
+from datakit.repo.worktree.scan import Edit, hash_file, scan
 from datakit.tags.captions import spell_tags
 
 

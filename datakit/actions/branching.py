@@ -5,12 +5,12 @@ from __future__ import annotations
 import msgspec
 
 from datakit.actions.project import Project
-from datakit.repo import branches
-from datakit.repo.branches import Branch
-from datakit.repo.branchmerge import BranchMerge, merge_branch
-from datakit.repo.oplog import MERGE
+from datakit.repo.branches import switching
+from datakit.repo.branches.merging import BranchMerge, merge_branch
+from datakit.repo.branches.switching import Branch
+from datakit.repo.operations.oplog import MERGE
+from datakit.repo.operations.transaction import transaction
 from datakit.repo.revisions import resolve_revision
-from datakit.repo.transaction import transaction
 
 
 class Switched(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,7 +29,7 @@ def branch_at(project: Project, name: str, revision: str) -> Branch:
     Raises:
         UsageError: no such revision, or no name for a branch.
     """
-    return branches.create_branch(project.dataset, name, resolve_revision(project.dataset, revision))
+    return switching.create_branch(project.dataset, name, resolve_revision(project.dataset, revision))
 
 
 def switch(project: Project, name: str, *, create: bool = False, revision: str = "") -> Switched:
@@ -42,10 +42,10 @@ def switch(project: Project, name: str, *, create: bool = False, revision: str =
     detached = dataset.head.hex() if dataset.repo.head_is_detached and dataset.head else ""
     before = detached[:10] or dataset.branch_ref.removeprefix("refs/heads/")
     if create:
-        found = branches.begin_branch(dataset, name, resolve_revision(dataset, revision) if revision else None)
+        found = switching.begin_branch(dataset, name, resolve_revision(dataset, revision) if revision else None)
     else:
-        found = branches.switch_branch(dataset, name)
-    lost = detached if detached and not branches.is_on_a_branch(dataset, bytes.fromhex(detached)) else ""
+        found = switching.switch_branch(dataset, name)
+    lost = detached if detached and not switching.is_on_a_branch(dataset, bytes.fromhex(detached)) else ""
     return Switched(branch=found, before=before, left_behind=lost)
 
 

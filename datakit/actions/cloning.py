@@ -13,11 +13,8 @@ from datakit.actions.project import Project
 from datakit.config import CONFIG_NAME
 from datakit.errors import DskError, InputError, RepositoryError, StateError
 from datakit.model.progress import Progress, silent
-from datakit.repo.branchmerge import BranchMerge, merge_branch
-from datakit.repo.checkout import refuse_obstacles
-from datakit.repo.dataset import Dataset
-from datakit.repo.oplog import MERGE
-from datakit.repo.remotes import (
+from datakit.repo.branches.merging import BranchMerge, merge_branch
+from datakit.repo.branches.remotes import (
     fetch_commits,
     fetch_images,
     local_tips,
@@ -27,9 +24,12 @@ from datakit.repo.remotes import (
     send_images,
     url_of,
 )
-from datakit.repo.scan import scan
-from datakit.repo.steps import Step, disk_errors, take_step
-from datakit.repo.transaction import Transaction, fill_in, held, session
+from datakit.repo.dataset import Dataset
+from datakit.repo.operations.oplog import MERGE
+from datakit.repo.operations.steps import Step, disk_errors, take_step
+from datakit.repo.operations.transaction import Transaction, fill_in, held, session
+from datakit.repo.worktree.checkout import refuse_obstacles
+from datakit.repo.worktree.scan import scan
 from datakit.store.durable import sync_filesystems
 from datakit.store.objects import find
 from datakit.store.transfer import Transferred

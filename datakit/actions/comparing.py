@@ -11,10 +11,10 @@ from datakit.actions.project import Project
 from datakit.errors import UsageError
 from datakit.model.comparison import Comparison, StageChange
 from datakit.registry import nearest
-from datakit.repo.comparing import Wanted, compare
 from datakit.repo.items import STAGES_OF_ITEMS, Address, resolve, split_word
+from datakit.repo.past.comparing import Wanted, compare
+from datakit.repo.past.sides import Side, commit_side, work_tree_side
 from datakit.repo.revisions import resolve_revision
-from datakit.repo.sides import Side, commit_side, work_tree_side
 
 HEAD = "HEAD"
 _PATTERN = frozenset("*?[")

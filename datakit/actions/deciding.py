@@ -17,9 +17,9 @@ from datakit.model.record import encode_json
 from datakit.registry import nearest
 from datakit.repo.dataset import Dataset
 from datakit.repo.items import STAGES_OF_ITEMS, Address, has_item, item_files, resolve, split_word
-from datakit.repo.renaming import Names
+from datakit.repo.operations.renaming import Names
+from datakit.repo.operations.transaction import Transaction, transaction
 from datakit.repo.stagetree import TreeView, read_lock
-from datakit.repo.transaction import Transaction, transaction
 
 _FIRST: Final = COMPUTED[0]
 _SHORT_REASON: Final = 60

@@ -20,8 +20,8 @@ from datakit import __version__
 from datakit.actions.project import Counted, Project
 from datakit.config import CONFIG_NAME
 from datakit.errors import DskError, RepositoryError
+from datakit.repo.care.healing import LOST
 from datakit.repo.dataset import JOURNAL, Dataset, open_dataset
-from datakit.repo.healing import LOST
 from datakit.repo.layout import GITATTRIBUTES, is_stored_as_pointer
 from datakit.store.index import Index, read_index
 from datakit.store.links import Strategy, try_strategy

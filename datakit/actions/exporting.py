@@ -23,9 +23,9 @@ from datakit.exports.model import (
 from datakit.model.order import COMPUTED, EXPORT, RAW, WIP
 from datakit.model.progress import Progress, silent
 from datakit.repo.dataset import Dataset
-from datakit.repo.pipeline import Transition, staleness
+from datakit.repo.operations.transaction import Transaction, transaction
 from datakit.repo.stagetree import read_items, read_lock, stage_tree
-from datakit.repo.transaction import Transaction, transaction
+from datakit.repo.transitions.pipeline import Transition, staleness
 from datakit.store.objects import files, find
 
 

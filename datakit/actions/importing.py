@@ -18,8 +18,8 @@ from datakit.model.order import ORDER, RAW
 from datakit.model.progress import Progress, silent
 from datakit.model.record import decode_record
 from datakit.repo.dataset import Dataset
+from datakit.repo.operations.transaction import Transaction, transaction
 from datakit.repo.stagetree import ItemFiles, read_items, stage_tree
-from datakit.repo.transaction import Transaction, transaction
 from datakit.sources.model import SOURCES, Aside, Folder, Found, Listing, is_dataset
 
 
@@ -34,6 +34,8 @@ class ImportReport(msgspec.Struct, kw_only=True):
     """Images that were in the dataset, name and content."""
     renamed: dict[str, str] = msgspec.field(default_factory=dict)
     """Image → item key, where another image had the name."""
+    portable: dict[str, str] = msgspec.field(default_factory=dict)
+    """Image → item key, where the file's or the concept's name could not be held everywhere."""
     orphans: dict[str, str] = msgspec.field(default_factory=dict)
     """Caption without an image → its path in the dataset."""
     adopted: dict[str, str] = msgspec.field(default_factory=dict)
@@ -165,6 +167,12 @@ class _Import:
             if caption and len(sharing) > 1:
                 self.report.notes.append(f"{caption}: belongs to {' and '.join(sharing)}; each gets a copy")
 
+    def _named(self, path: str) -> str:
+        """The item key that a file's own name says."""
+        folder, _, name = path.rpartition("/")
+        concept = self.concept or folder.rpartition("/")[2] or self.folder.root.name
+        return f"{concept}/{split_path(name)[0]}"
+
     def _key(self, path: str) -> str:
         folder, _, name = path.rpartition("/")
         concept = self.concept or folder.rpartition("/")[2] or self.folder.root.name
@@ -185,6 +193,8 @@ class _Import:
                 break
         if wanted != key:
             self.report.renamed[row.image] = wanted
+        elif key != self._named(row.image):
+            self.report.portable[row.image] = wanted
         self.txn.put_image(f"{RAW}/{wanted}.{ref.extension}", ref)
         self.txn.put(f"{RAW}/{wanted}.json", done.record)
         if caption is not None:
@@ -201,7 +211,7 @@ class _Import:
         dataset = self.txn.dataset
         for key in self.keys.get(dataset.pointer_blob(ref), ()):
             record = self.items[key].record
-            if record is not None and _original(dataset, key, record) == one_line(row.image):
+            if record is not None and _is_from(dataset, key, record, row):
                 return self.taken[key.casefold()]
         return None
 
@@ -271,12 +281,17 @@ def _keys_by_image(items: Mapping[str, ItemFiles]) -> dict[bytes, list[str]]:
     return found
 
 
-def _original(dataset: Dataset, key: str, blob: bytes) -> str:
-    """Where a record says that its image came from; '' where it is none of ours."""
+def _is_from(dataset: Dataset, key: str, blob: bytes, row: Found) -> bool:
+    """Whether an item's record names this file as where its image came from.
+
+    The same folder may be imported from further up or further down, so one path may be the end of the other.
+    """
     try:
-        return one_line(decode_record(dataset.objects.read(blob), path=f"{RAW}/{key}.json", upstream=False).original)
+        record = decode_record(dataset.objects.read(blob), path=f"{RAW}/{key}.json", upstream=False)
     except InputError:
-        return ""
+        return False
+    paths = sorted((f"/{one_line(record.original)}", f"/{one_line(row.image)}"), key=len)
+    return paths[1].endswith(paths[0])
 
 
 def _sha256(dataset: Dataset, holder: _Holder) -> str:

@@ -18,8 +18,8 @@ from datakit.model.item import LOCK_NAME, is_image
 from datakit.model.progress import Progress, silent
 from datakit.registry import nearest
 from datakit.repo.dataset import Dataset
-from datakit.repo.scan import Scan, scan
-from datakit.repo.transaction import Transaction, transaction
+from datakit.repo.operations.transaction import Transaction, transaction
+from datakit.repo.worktree.scan import Scan, scan
 from datakit.store.lfs import parse_pointer
 from datakit.store.parallel import spread
 

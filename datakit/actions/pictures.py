@@ -14,7 +14,7 @@ from datakit.images.thumbnail import make_thumbnail
 from datakit.model.comparison import ItemChange, Picture
 from datakit.model.progress import Progress
 from datakit.repo.dataset import Dataset
-from datakit.repo.sides import Side, read_picture
+from datakit.repo.past.sides import Side, read_picture
 from datakit.repo.stagetree import TreeView, stage_tree
 from datakit.store.parallel import spread
 

@@ -9,10 +9,10 @@ from datakit.actions.exporting import export_staleness
 from datakit.actions.project import Project
 from datakit.exports.model import EXPORTS
 from datakit.model.order import EXPORT, ORDER, RAW, WIP
-from datakit.repo.pending import pending_tree
-from datakit.repo.pipeline import reach, staleness
-from datakit.repo.scan import scan
 from datakit.repo.stagetree import stage_tree
+from datakit.repo.transitions.pipeline import reach, staleness
+from datakit.repo.worktree.pending import pending_tree
+from datakit.repo.worktree.scan import scan
 
 
 class Planned(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,8 +16,8 @@ from datakit.model.order import COMPUTED, EXPORT, ORDER, RAW, before
 from datakit.model.stage import Stage
 from datakit.registry import Family
 from datakit.repo.dataset import Dataset, open_dataset
-from datakit.repo.pipeline import Step
-from datakit.repo.transaction import recover
+from datakit.repo.operations.transaction import recover
+from datakit.repo.transitions.pipeline import Step
 
 STAGES: Family[Stage] = Family("stages", Stage, "STAGE", word="stage")
 BAKE: Final = "bake"

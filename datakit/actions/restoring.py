@@ -12,15 +12,15 @@ from datakit.errors import UsageError
 from datakit.model.order import RAW
 from datakit.registry import nearest
 from datakit.repo.dataset import Dataset
-from datakit.repo.itemlog import NOTHING, ItemFinder, State, renames_of
 from datakit.repo.items import STAGES_OF_ITEMS, Address, resolve, split_word
-from datakit.repo.lives import Life, Moment, Past, is_same_item, lives, newest, read_past
-from datakit.repo.machine import machine_commit
-from datakit.repo.oplog import first_parent, machine_tip, read_operation
-from datakit.repo.pastitems import is_pattern, is_there, last_seen, resolve_ever
-from datakit.repo.returning import Plan, RestoredItem, Source, other_names, refuse_absent, write_back
+from datakit.repo.operations.machine import machine_commit
+from datakit.repo.operations.oplog import first_parent, machine_tip, read_operation
+from datakit.repo.operations.transaction import Transaction, transaction
+from datakit.repo.past.itemlog import NOTHING, ItemFinder, State, renames_of
+from datakit.repo.past.lives import Life, Moment, Past, is_same_item, lives, newest, read_past
+from datakit.repo.past.pastitems import is_pattern, is_there, last_seen, resolve_ever
+from datakit.repo.past.returning import Plan, RestoredItem, Source, other_names, refuse_absent, write_back
 from datakit.repo.revisions import resolve_revision
-from datakit.repo.transaction import Transaction, transaction
 
 _SHORT = 10
 _SHOWN = 3

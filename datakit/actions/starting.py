@@ -13,7 +13,7 @@ from datakit.exports.model import EXPORTS
 from datakit.model.order import ORDER
 from datakit.repo.dataset import Dataset, create_repository
 from datakit.repo.layout import GITATTRIBUTES, GITIGNORE
-from datakit.repo.transaction import transaction
+from datakit.repo.operations.transaction import transaction
 
 _HEAD: Final = """\
 # Settings of this dataset. Each line shows its default; take the # away to change it.

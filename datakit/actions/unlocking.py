@@ -13,10 +13,10 @@ from datakit.errors import RepositoryError, StateError, UsageError
 from datakit.model.item import ImageRef
 from datakit.model.order import WIP
 from datakit.registry import nearest
-from datakit.repo.checkout import refresh
 from datakit.repo.dataset import Dataset
 from datakit.repo.items import STAGES_OF_ITEMS, item_files, resolve
-from datakit.repo.transaction import session
+from datakit.repo.operations.transaction import session
+from datakit.repo.worktree.checkout import refresh
 
 _MODE = 0o644
 

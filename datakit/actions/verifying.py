@@ -9,7 +9,7 @@ from datakit.errors import UsageError
 from datakit.model.order import ORDER
 from datakit.model.progress import Progress, silent
 from datakit.registry import nearest
-from datakit.repo.healing import Verified, verify
+from datakit.repo.care.healing import Verified, verify
 
 
 def verify_dataset(

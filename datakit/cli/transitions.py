@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from datakit.cli.output import Bar, note, say, say_json
-from datakit.repo.pipeline import Transition
+from datakit.repo.transitions.pipeline import Transition
 
 _SHOWN = 5
 

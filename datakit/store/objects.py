@@ -189,15 +189,14 @@ def files(objects: Objects, tree: bytes | None) -> Iterator[tuple[str, bytes]]:
 
 
 def diff(objects: Objects, old: bytes | None, new: bytes | None, prefix: str = "") -> Iterator[Change]:
-    """Regular files that differ between two trees; equal subtrees are not read."""
+    """Regular files that differ between two trees, in the order of their names; equal subtrees are not read."""
     if old == new:
         return
     before = objects.tree(old) if old else {}
     after = objects.tree(new) if new else {}
-    for name in before.keys() | after.keys():
+    changed = (name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+    for name in sorted(changed):
         left, right = before.get(name), after.get(name)
-        if left == right:
-            continue
         path = f"{prefix}{name}"
         left_tree = left.oid if left and left.mode == TREE_MODE else None
         right_tree = right.oid if right and right.mode == TREE_MODE else None

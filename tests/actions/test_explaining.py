@@ -18,7 +18,7 @@ from datakit.actions.renaming import rename
 from datakit.actions.restoring import restore
 from datakit.errors import UsageError
 from datakit.model.order import COMPUTED
-from datakit.repo.undo import redo, undo
+from datakit.repo.operations.undo import redo, undo
 
 KEY = "aria/danbooru_1"
 STAGES = ("raw", *COMPUTED)

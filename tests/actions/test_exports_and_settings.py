@@ -15,7 +15,7 @@ from datakit.actions.exporting import export_format
 from datakit.actions.project import Project, open_project
 from datakit.actions.reporting import read_status
 from datakit.errors import ConfigError, StateError
-from datakit.repo.undo import undo
+from datakit.repo.operations.undo import undo
 
 # Keys and types of library/config_util.py of sd-scripts, by level.
 GENERAL = {

@@ -183,3 +183,12 @@ def test_a_folder_that_cannot_be_meant_is_refused(empty: Project, tmp_path: Path
     (tmp_path / "bare").mkdir()
     with pytest.raises(InputError, match="no images"):
         import_folder(empty, tmp_path / "bare")
+
+
+def test_a_name_that_not_every_disk_holds_is_told(empty: Project, tmp_path: Path) -> None:
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    Image.new("RGB", (300, 300)).save(folder / "a*b.png")
+    report = import_folder(empty, folder)
+    assert report.portable == {"a*b.png": "odd/a_b"}
+    assert report.renamed == {}

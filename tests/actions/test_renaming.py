@@ -17,9 +17,9 @@ from datakit.actions.renaming import rename
 from datakit.errors import UsageError
 from datakit.model.item import split_path
 from datakit.model.order import COMPUTED
-from datakit.repo.oplog import history
+from datakit.repo.operations.oplog import history
+from datakit.repo.operations.undo import undo
 from datakit.repo.stagetree import read_lock
-from datakit.repo.undo import undo
 
 
 def keys(project: Project, stage: str = "raw") -> set[str]:
@@ -236,6 +236,8 @@ def test_import_knows_items_by_what_they_are(project: Project, tmp_path: Path) -
     report = import_folder(project, scrape)
     assert (len(report.already), report.num_imported) == (5, 0)
     assert project.dataset.head_tree == before
+    report = import_folder(project, scrape / "danbooru/aria")
+    assert (len(report.already), report.num_imported) == (3, 0), "from further down"
     shutil.copy(scrape / "danbooru/aria/danbooru_1.png", scrape / "danbooru/aria/another.png")
     report = import_folder(project, scrape)
     assert report.concepts == {"aria": 1}, "the same bytes from another place are another item"

@@ -15,8 +15,8 @@ from datakit.actions.project import Project
 from datakit.actions.renaming import rename
 from datakit.actions.restoring import Restored, restore
 from datakit.errors import UsageError
-from datakit.repo.itemlog import item_events
-from datakit.repo.undo import undo
+from datakit.repo.operations.undo import undo
+from datakit.repo.past.itemlog import item_events
 
 KEY = "aria/danbooru_1"
 

@@ -14,7 +14,7 @@ from datakit.actions.importing import import_folder
 from datakit.actions.project import Project, open_project
 from datakit.actions.reporting import Status, read_status
 from datakit.errors import ConfigError, StateError, UsageError
-from datakit.repo.pipeline import Transition
+from datakit.repo.transitions.pipeline import Transition
 
 Scrape = Callable[..., Path]
 

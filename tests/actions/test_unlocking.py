@@ -13,7 +13,7 @@ from datakit.actions.advancing import advance
 from datakit.actions.project import Project, open_project
 from datakit.actions.unlocking import unlock
 from datakit.errors import RepositoryError, StateError, UsageError
-from datakit.repo.scan import scan
+from datakit.repo.worktree.scan import scan
 
 
 def mode(path: Path) -> int:

@@ -19,10 +19,10 @@ from datakit.actions.renaming import rename
 from datakit.errors import UsageError
 from datakit.model.provenance import Blame, Cause
 from datakit.model.stage import Origin, Stage
-from datakit.repo.blaming import Blamer
-from datakit.repo.tracing import Position
-from datakit.repo.transaction import save_hand_edits, transaction
-from datakit.repo.undo import redo, undo
+from datakit.repo.operations.transaction import save_hand_edits, transaction
+from datakit.repo.operations.undo import redo, undo
+from datakit.repo.past.blaming import Blamer
+from datakit.repo.past.tracing import Position
 
 Run = Callable[..., str]
 ITEM = "aria/danbooru_0"

@@ -14,9 +14,9 @@ from datakit.actions.importing import import_folder
 from datakit.actions.project import Project
 from datakit.actions.reporting import read_status
 from datakit.errors import StateError, UsageError
-from datakit.repo.branches import delete_branch, list_branches
-from datakit.repo.oplog import history
-from datakit.repo.undo import undo
+from datakit.repo.branches.switching import delete_branch, list_branches
+from datakit.repo.operations.oplog import history
+from datakit.repo.operations.undo import undo
 
 Git = Callable[..., str]
 

@@ -21,8 +21,8 @@ from datakit.model.comparison import (
     RecordChange,
     StageChange,
 )
-from datakit.repo.comparing import Differences, compare, compare_captions
 from datakit.repo.dataset import Dataset, open_dataset
+from datakit.repo.past.comparing import Differences, compare, compare_captions
 from datakit.store.lfs import pointer
 from datakit.store.objects import edit_tree
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hands import again, all_files, assert_clean
+from hands import again, all_files, assert_clean, paint
 
 from datakit.actions.advancing import advance
 from datakit.actions.branching import switch
@@ -18,8 +18,8 @@ from datakit.actions.importing import import_folder
 from datakit.actions.project import Project, open_project
 from datakit.actions.reporting import read_status
 from datakit.errors import InputError, RepositoryError, StateError
-from datakit.repo.oplog import history
-from datakit.repo.undo import undo
+from datakit.repo.operations.oplog import history
+from datakit.repo.operations.undo import undo
 
 Git = Callable[..., str]
 needs_lfs = pytest.mark.skipif(shutil.which("git-lfs") is None, reason="git-lfs is not installed")
@@ -65,6 +65,21 @@ def test_undo_in_a_clone_finds_images_of_the_past(advanced: Project, tmp_path: P
     while not (copy / "raw/aria/danbooru_0.png").exists():
         undo(open_project(copy).dataset)
     assert (copy / "raw/aria/danbooru_0.png").read_bytes() == before
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_every_image_of_the_history_goes_along(advanced: Project, bare: Path, dsk, seed: int) -> None:
+    """Whatever order Python's sets have."""
+    root = advanced.dataset.root
+    paint(root / "raw/aria/danbooru_0.png", (seed, 1, 1))
+    advance(again(advanced))
+    for path in root.glob("*/beth/danbooru_0.*"):
+        path.unlink()
+    advance(again(advanced))
+    assert dsk(root, "push", str(bare), env={"PYTHONHASHSEED": str(seed)}).returncode == 0
+    ours = {path.name for path in (root / ".git/lfs/objects").glob("*/*/*")}
+    assert {path.name for path in (bare / "lfs/objects").glob("*/*/*")} == ours
+    assert len(ours) == 6
 
 
 def test_by_way_of_a_bare_repository(advanced: Project, bare: Path, tmp_path: Path, scrape, git: Git) -> None:
@@ -208,7 +223,7 @@ def test_a_clone_killed_half_way_is_finished_by_the_next_command(
     advanced: Project, tmp_path: Path, dsk, git: Git
 ) -> None:
     code = (
-        "import os, signal, datakit.repo.steps as steps\n"
+        "import os, signal, datakit.repo.operations.steps as steps\n"
         "steps.checkout = lambda *rest: os.kill(os.getpid(), signal.SIGKILL)\n"
         "from pathlib import Path\n"
         "from datakit.actions.cloning import clone\n"

@@ -13,15 +13,15 @@ from pathlib import Path
 import pytest
 
 import datakit.actions.ingesting as ingesting_module
-import datakit.repo.checkout as checkout_module
+import datakit.repo.worktree.checkout as checkout_module
 from datakit.actions.advancing import advance
 from datakit.actions.importing import import_folder
 from datakit.actions.project import Project, open_project
 from datakit.actions.reporting import read_status
 from datakit.actions.starting import start_dataset
-from datakit.repo import worktree
-from datakit.repo.oplog import history
-from datakit.repo.undo import undo
+from datakit.repo.operations.oplog import history
+from datakit.repo.operations.undo import undo
+from datakit.repo.worktree import look as worktree
 from datakit.store import parallel
 
 Git = Callable[..., str]
@@ -30,7 +30,8 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 RUN = """
 import resource, sys
 from datakit.actions import ingesting
-from datakit.repo import checkout, worktree
+from datakit.repo.worktree import checkout
+from datakit.repo.worktree import look as worktree
 from datakit.store import parallel
 ingesting.FORK_AT_LEAST = checkout._FORK_AT_LEAST = worktree.FORK_AT_LEAST = 1
 parallel.NUM_PROCESSES, parallel._FORKED_BATCH = 2, 4

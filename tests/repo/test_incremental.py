@@ -15,9 +15,9 @@ from datakit.actions.importing import import_folder
 from datakit.actions.planning import plan_advance
 from datakit.actions.project import Project, open_project
 from datakit.model.order import COMPUTED
-from datakit.repo.pipeline import Step
+from datakit.repo.operations.undo import undo
 from datakit.repo.stagetree import read_lock
-from datakit.repo.undo import undo
+from datakit.repo.transitions.pipeline import Step
 
 
 class Thorough(Project):

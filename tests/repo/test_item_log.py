@@ -16,10 +16,10 @@ from datakit.actions.restoring import restore
 from datakit.errors import UsageError
 from datakit.model.order import COMPUTED
 from datakit.repo.dataset import Dataset
-from datakit.repo.itemlog import ItemEvent, item_events
-from datakit.repo.pastitems import resolve_ever, resolve_one_ever
-from datakit.repo.transaction import transaction
-from datakit.repo.undo import redo, undo
+from datakit.repo.operations.transaction import transaction
+from datakit.repo.operations.undo import redo, undo
+from datakit.repo.past.itemlog import ItemEvent, item_events
+from datakit.repo.past.pastitems import resolve_ever, resolve_one_ever
 
 KEY = "aria/danbooru_1"
 STAGES = ("raw", *COMPUTED)

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-import datakit.repo.steps as steps_module
+import datakit.repo.operations.steps as steps_module
 from datakit.actions.project import Project, open_project
 from datakit.actions.reporting import read_status
-from datakit.repo.oplog import history
-from datakit.repo.transaction import transaction
+from datakit.repo.operations.oplog import history
+from datakit.repo.operations.transaction import transaction
 
 Git = Callable[..., str]
 DELAYS_S = (0.1, 0.2, 0.25, 0.3, 0.35, 0.4)

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-import datakit.repo.checkout as checkout_module
-import datakit.repo.transaction as transaction_module
+import datakit.repo.operations.transaction as transaction_module
+import datakit.repo.worktree.checkout as checkout_module
 from datakit.actions.advancing import advance
 from datakit.actions.project import Project, open_project
 from datakit.actions.reporting import read_status
-from datakit.repo.oplog import history
+from datakit.repo.operations.oplog import history
 
 Git = Callable[..., str]
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from datakit.actions.project import Project, open_project
 from datakit.actions.starting import start_dataset
 from datakit.repo.dataset import Dataset
-from datakit.repo.merging import Merged, merge_stage
+from datakit.repo.transitions.merging import Merged, merge_stage
 from datakit.store.objects import edit_tree, files
 from datakit.tags.captions import parse_tags
 

@@ -15,9 +15,9 @@ from datakit.actions.branching import merge, switch
 from datakit.actions.importing import import_folder
 from datakit.actions.project import Project
 from datakit.model.order import COMPUTED
+from datakit.repo.operations.undo import redo, undo
 from datakit.repo.revisions import resolve_revision
 from datakit.repo.stagetree import read_lock
-from datakit.repo.undo import redo, undo
 from datakit.store.objects import find
 
 Work = Callable[[Project], None]

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datakit.actions.project import Project
-from datakit.repo.pastitems import _parse, _unlike
+from datakit.repo.past.pastitems import _parse, _unlike
 from datakit.store.objects import FILE_MODE, TREE_MODE, Entry
 
 LINE = st.builds(Entry, st.sampled_from((FILE_MODE, TREE_MODE)), st.binary(min_size=20, max_size=20))

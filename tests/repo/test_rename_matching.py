@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datakit.repo.matching import match_renames
+from datakit.repo.operations.matching import match_renames
 
 PATHS = st.builds(
     lambda folder, stem, end: f"{folder}{stem}.{end}",

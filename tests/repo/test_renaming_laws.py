@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from datakit.actions.advancing import advance
 from datakit.actions.project import Project
 from datakit.repo.items import known_keys
-from datakit.repo.pipeline import staleness
-from datakit.repo.renaming import find_holders, rename_items
+from datakit.repo.operations.renaming import find_holders, rename_items
+from datakit.repo.transitions.pipeline import staleness
 
 LAW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 FRESH = [f"{concept}/{stem}" for concept in ("aria", "cora", "a/b") for stem in ("new", "danbooru_10", "x.1")]

@@ -18,9 +18,9 @@ from datakit.actions.importing import import_folder
 from datakit.actions.project import Project, open_project
 from datakit.actions.starting import start_dataset
 from datakit.errors import ConfigError, LockedError, RepositoryError, StateError, WriteError
-from datakit.repo.scan import scan
-from datakit.repo.transaction import transaction
-from datakit.repo.undo import undo
+from datakit.repo.operations.transaction import transaction
+from datakit.repo.operations.undo import undo
+from datakit.repo.worktree.scan import scan
 
 Git = Callable[..., str]
 Dsk = Callable[..., subprocess.CompletedProcess[str]]

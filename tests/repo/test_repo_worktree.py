@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from datakit.actions.project import Project, open_project
-from datakit.repo import worktree
 from datakit.repo.layout import MANAGED_FOLDERS, is_managed
-from datakit.repo.scan import Edit, Scan, hash_file, scan
-from datakit.repo.transaction import transaction
+from datakit.repo.operations.transaction import transaction
+from datakit.repo.worktree import look as worktree
+from datakit.repo.worktree.scan import Edit, Scan, hash_file, scan
 from datakit.store import parallel
 from datakit.store.index import read_index
 from datakit.store.lfs import pointer

@@ -14,7 +14,7 @@ import pytest
 from datakit.actions.advancing import advance
 from datakit.actions.project import Project, open_project
 from datakit.errors import LockedError
-from datakit.repo.transaction import transaction
+from datakit.repo.operations.transaction import transaction
 from datakit.store import reflock
 from datakit.store.reflock import take_over
 

@@ -14,8 +14,8 @@ from datakit.actions.advancing import advance
 from datakit.actions.project import Project, open_project
 from datakit.actions.verifying import verify_dataset
 from datakit.errors import UsageError
-from datakit.repo.healing import Verified
-from datakit.repo.transaction import transaction
+from datakit.repo.care.healing import Verified
+from datakit.repo.operations.transaction import transaction
 
 Git = Callable[..., str]
 PICTURE = "aria/danbooru_1.png"

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from datakit.errors import LockedError, RepositoryError
-from datakit.repo.scan import blob_id
+from datakit.repo.worktree.scan import blob_id
 from datakit.store.index import Index, line_for, locked_index, read_index, unknown_line, write_index
 
 LONG = "/".join(["d" * 250] * 8) + "/" + "f" * 200

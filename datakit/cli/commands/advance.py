@@ -10,6 +10,7 @@ from datakit.actions.project import Counted, open_project
 from datakit.cli.output import Bar, say, say_json
 from datakit.cli.transitions import print_transition
 from datakit.model.order import EXPORT
+from datakit.repo.transitions.pipeline import Transition
 
 
 @click.command("advance")
@@ -25,12 +26,15 @@ def command(stage: str, dry_run: bool, as_json: bool) -> None:
     if dry_run:
         _print_plan(plan_advance(open_project(Path.cwd()), stage), as_json)
         return
-    with Bar() as bar:
-        tell = (lambda done: None) if as_json else print_transition
-        done = advance(open_project(Path.cwd()), stage, progress=bar, tell=tell)
-    if as_json:
-        say_json(done)
-    elif not done:
+    done: list[Transition] = []
+    tell = done.append if as_json else print_transition
+    try:
+        with Bar() as bar:
+            ran = advance(open_project(Path.cwd()), stage, progress=bar, tell=tell)
+    finally:  # the stages before one that fails are done
+        if as_json:
+            say_json(done)
+    if not as_json and not ran:
         say("everything is up to date")
 
 

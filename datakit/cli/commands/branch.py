@@ -8,7 +8,7 @@ import click
 from datakit.actions.branching import branch_at
 from datakit.actions.project import open_project
 from datakit.cli.output import say, say_json, table
-from datakit.repo.branches import delete_branch, list_branches
+from datakit.repo.branches.switching import delete_branch, list_branches
 from datakit.repo.dataset import Dataset
 
 

@@ -17,8 +17,11 @@ from datakit.exports.model import EXPORTS
 def command(formats: tuple[str, ...], show: bool, as_json: bool) -> None:
     """Write wip as the files that a trainer reads, into export/FORMAT, linked and with a manifest."""
     if show:
-        for name in EXPORTS.names():
-            say(f"{name}: {EXPORTS.summary(name)}")
+        listed = {name: EXPORTS.summary(name) for name in EXPORTS.names()}
+        if as_json:
+            say_json(listed)
+        for name, summary in () if as_json else listed.items():
+            say(f"{name}: {summary}")
         return
     project = open_project(Path.cwd())
     project.check()

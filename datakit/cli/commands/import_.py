@@ -41,7 +41,7 @@ def _print(report: ImportReport) -> None:
     rows = [
         ("imported", report.num_imported),
         ("already there", len(report.already)),
-        ("renamed", len(report.renamed)),
+        ("renamed", len(report.renamed) + len(report.portable)),
         ("captions without image", len(report.orphans)),
         ("captions of known images", len(report.adopted)),
         ("left aside", len(report.aside)),
@@ -50,6 +50,9 @@ def _print(report: ImportReport) -> None:
     counts = ", ".join(f"{what} {number}" for what, number in rows if number)
     say(counts if report.commit else f"nothing new: {counts}")
     _list(say, "renamed", [f"{image} → raw/{key} (its name was taken)" for image, key in report.renamed.items()])
+    _list(
+        say, "renamed", [f"{image} → raw/{key} (not a name for every disk)" for image, key in report.portable.items()]
+    )
     _list(say, "no image", [f"{caption}; dsk lint looks for the one it belongs to" for caption in report.orphans])
     _list(say, "caption", [f"{caption} → {path}" for caption, path in report.adopted.items()])
     _list(say, "left aside", [f"{aside.path}: {aside.reason}" for aside in report.aside])

@@ -7,7 +7,7 @@ import click
 from datakit.actions.branching import merge
 from datakit.actions.project import open_project
 from datakit.cli.output import note, say, say_json
-from datakit.repo.branchmerge import PREFER
+from datakit.repo.branches.merging import PREFER
 
 
 @click.command("merge")

@@ -8,7 +8,7 @@ from datakit.actions.cloning import pull
 from datakit.actions.project import open_project
 from datakit.cli.exchanges import print_exchange
 from datakit.cli.output import Bar, say_json
-from datakit.repo.branchmerge import PREFER
+from datakit.repo.branches.merging import PREFER
 
 
 @click.command("pull")

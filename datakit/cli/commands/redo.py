@@ -6,7 +6,7 @@ import click
 
 from datakit.actions.project import open_project
 from datakit.cli.output import say, say_json
-from datakit.repo.undo import redo, redoable
+from datakit.repo.operations.undo import redo, redoable
 
 
 @click.command("redo")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from datakit.cli.output import say, say_json, table
-from datakit.repo.worktree import begin_look
+from datakit.repo.worktree.look import begin_look
 
 if TYPE_CHECKING:
     from datakit.actions.reporting import StageStatus

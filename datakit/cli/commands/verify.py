@@ -10,7 +10,7 @@ import msgspec
 from datakit.actions.project import Counted, open_project
 from datakit.actions.verifying import verify_dataset
 from datakit.cli.output import Bar, say, say_json, table
-from datakit.repo.healing import Verified
+from datakit.repo.care.healing import Verified
 
 _SHOWN = 50
 _UNITS = ("bytes", "kB", "MB", "GB", "TB")

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from datakit.model.order import RAW
 from datakit.repo.dataset import Dataset
-from datakit.repo.itemlog import NOTHING, Held, State, Step, walk
+from datakit.repo.past.itemlog import NOTHING, Held, State, Step, walk
 
 
 class Moment(NamedTuple):

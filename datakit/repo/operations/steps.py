@@ -18,9 +18,9 @@ import msgspec
 import pygit2
 
 from datakit.errors import DskError, LockedError, RepositoryError, WriteError
-from datakit.repo.checkout import checkout
 from datakit.repo.dataset import JOURNAL, Dataset
-from datakit.repo.indexed import note_indexed
+from datakit.repo.worktree.checkout import checkout
+from datakit.repo.worktree.indexed import note_indexed
 from datakit.store.durable import replace_file
 from datakit.store.index import locked_index
 from datakit.store.reflock import take_over

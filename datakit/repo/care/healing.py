@@ -15,12 +15,12 @@ import pygit2
 from datakit.errors import InputError
 from datakit.model.item import ImageRef
 from datakit.model.progress import Progress, silent
-from datakit.repo.checkout import refresh, rewrite
-from datakit.repo.damage import BadFile, Damage, Look
+from datakit.repo.care.damage import BadFile, Damage, Look
+from datakit.repo.care.verifying import look
 from datakit.repo.dataset import Dataset
-from datakit.repo.scan import scan
-from datakit.repo.transaction import held
-from datakit.repo.verifying import look
+from datakit.repo.operations.transaction import held
+from datakit.repo.worktree.checkout import refresh, rewrite
+from datakit.repo.worktree.scan import scan
 from datakit.store.durable import sync_filesystems
 from datakit.store.fsck import BadPack, loose_path, mend_checksum, pack_files, pack_of, salvage, write_objects
 from datakit.store.index import locked_index

@@ -27,7 +27,7 @@ from datakit.model.item import CAPTION_EXTENSION, LOCK_NAME, RECORD_EXTENSION, i
 from datakit.model.order import RAW
 from datakit.repo.dataset import Dataset
 from datakit.repo.items import STAGES_OF_ITEMS
-from datakit.repo.matching import match_renames
+from datakit.repo.operations.matching import match_renames
 from datakit.repo.stagetree import read_lock
 from datakit.store.objects import Change, diff
 from datakit.tags.captions import parse_tags

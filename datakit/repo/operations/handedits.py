@@ -11,10 +11,10 @@ from datakit.errors import InputError
 from datakit.model.item import is_image, split_path
 from datakit.model.order import EXPORT, ORDER, RAW
 from datakit.repo.dataset import Dataset
-from datakit.repo.handrenames import ByStage
 from datakit.repo.layout import is_stored_as_pointer
-from datakit.repo.matching import match_renames
-from datakit.repo.scan import Edit, Scan
+from datakit.repo.operations.handrenames import ByStage
+from datakit.repo.operations.matching import match_renames
+from datakit.repo.worktree.scan import Edit, Scan
 from datakit.store.lfs import parse_pointer
 
 _CAPTIONS: Final = frozenset({"txt", "caption"})

@@ -12,9 +12,9 @@ import msgspec
 from datakit.model.comparison import Moment, Picture
 from datakit.repo.dataset import Dataset
 from datakit.repo.layout import is_stored_as_pointer
-from datakit.repo.oplog import read_operation
-from datakit.repo.pending import pending_tree
-from datakit.repo.scan import Edit, scan
+from datakit.repo.operations.oplog import read_operation
+from datakit.repo.worktree.pending import pending_tree
+from datakit.repo.worktree.scan import Edit, scan
 from datakit.store.lfs import parse_pointer, pointer
 
 WORK_TREE = "the work tree"

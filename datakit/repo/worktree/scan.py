@@ -10,9 +10,9 @@ from functools import cached_property
 import msgspec
 
 from datakit.repo.dataset import Dataset
-from datakit.repo.indexed import is_indexed, last_indexed
 from datakit.repo.layout import is_managed, is_stored_as_pointer
-from datakit.repo.worktree import Found, Look, blob_id, hash_file
+from datakit.repo.worktree.indexed import is_indexed, last_indexed
+from datakit.repo.worktree.look import Found, Look, blob_id, hash_file
 from datakit.store.index import Index, is_as_read, read_index
 from datakit.store.objects import diff, files
 

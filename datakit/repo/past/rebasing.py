@@ -16,7 +16,7 @@ from datakit.model.lock import Lock
 from datakit.model.order import COMPUTED, before
 from datakit.repo.dataset import Dataset
 from datakit.repo.items import has_item
-from datakit.repo.renaming import Made
+from datakit.repo.operations.renaming import Made
 from datakit.repo.stagetree import TreeView, read_lock, stage_tree, with_stage
 from datakit.store.objects import Value, edit_tree
 

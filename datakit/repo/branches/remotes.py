@@ -160,7 +160,7 @@ def new_images(dataset: Dataset, tips: Iterable[bytes], known: Iterable[bytes]) 
     for one in walker:
         parent = one.parents[0].tree_id.raw if one.parents else None
         for change in diff(dataset.objects, parent, one.tree_id.raw):
-            if change.new is not None:
+            if change.new is not None and is_stored_as_pointer(change.path):
                 rows.setdefault(change.new, change.path)
     return _refs(dataset, ((path, blob) for blob, path in rows.items()))
 

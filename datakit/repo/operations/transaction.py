@@ -17,15 +17,15 @@ from datakit.errors import LockedError
 from datakit.model.item import ImageRef
 from datakit.model.naming import one_line
 from datakit.model.record import compact_json
-from datakit.repo.checkout import refresh, refuse_obstacles, rewrite
 from datakit.repo.dataset import Dataset
-from datakit.repo.handedits import describe, heal_shared, take_in
-from datakit.repo.handrenames import carry, find_renames, renamed_items
-from datakit.repo.machine import machine_commit
-from datakit.repo.oplog import encode_commit, machine_tip, message
-from datakit.repo.scan import Edit, scan
+from datakit.repo.operations.handedits import describe, heal_shared, take_in
+from datakit.repo.operations.handrenames import carry, find_renames, renamed_items
+from datakit.repo.operations.machine import machine_commit
+from datakit.repo.operations.oplog import encode_commit, machine_tip, message
+from datakit.repo.operations.steps import Step, disk_errors, empty_scratch, finish, has_journal, take_step
 from datakit.repo.stagetree import TreeView
-from datakit.repo.steps import Step, disk_errors, empty_scratch, finish, has_journal, take_step
+from datakit.repo.worktree.checkout import refresh, refuse_obstacles, rewrite
+from datakit.repo.worktree.scan import Edit, scan
 from datakit.store.durable import sync_filesystems
 from datakit.store.lock import exclusive
 from datakit.store.objects import edit_tree

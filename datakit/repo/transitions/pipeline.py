@@ -16,14 +16,14 @@ from datakit.model.progress import Progress
 from datakit.model.stage import Drop, Keep, Outcome, Stage, Subject
 from datakit.repo.counting import concepts_of
 from datakit.repo.dataset import Dataset
-from datakit.repo.incremental import changed_keys
-from datakit.repo.inspecting import inspected
-from datakit.repo.machine import machine_commit
-from datakit.repo.merging import merge_stage
-from datakit.repo.oplog import machine_tip
+from datakit.repo.operations.machine import machine_commit
+from datakit.repo.operations.oplog import machine_tip
+from datakit.repo.operations.transaction import Transaction
 from datakit.repo.stagetree import TreeView, read_items, read_lock, stage_tree, with_stage
-from datakit.repo.subjects import read_subjects
-from datakit.repo.transaction import Transaction
+from datakit.repo.transitions.incremental import changed_keys
+from datakit.repo.transitions.inspecting import inspected
+from datakit.repo.transitions.merging import merge_stage
+from datakit.repo.transitions.subjects import read_subjects
 from datakit.store.objects import Value, edit_tree
 
 

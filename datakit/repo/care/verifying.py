@@ -21,11 +21,11 @@ from datakit.model.lock import decode_lock
 from datakit.model.order import COMPUTED, RAW
 from datakit.model.progress import Progress
 from datakit.model.record import decode_record
-from datakit.repo.damage import BadFile, Damage, Look
+from datakit.repo.care.damage import BadFile, Damage, Look
 from datakit.repo.dataset import Dataset
-from datakit.repo.indexed import is_indexed
 from datakit.repo.layout import is_managed, is_stored_as_pointer
-from datakit.repo.scan import blob_id
+from datakit.repo.worktree.indexed import is_indexed
+from datakit.repo.worktree.scan import blob_id
 from datakit.store.fsck import Reached, Root, Walk, bad_packs, unreached_loose
 from datakit.store.index import Index, checksum_holds, read_index
 from datakit.store.lfs import parse_pointer, pointer

@@ -15,10 +15,10 @@ from datakit.model.order import RAW, before
 from datakit.model.progress import silent
 from datakit.model.stage import IMAGE, Origin, Stage, Subject
 from datakit.repo.dataset import Dataset
-from datakit.repo.inspecting import inspected
+from datakit.repo.past.tracing import Position, Tracer
 from datakit.repo.stagetree import ItemFiles, TreeView, read_lock, stage_tree
-from datakit.repo.subjects import read_subjects
-from datakit.repo.tracing import Position, Tracer
+from datakit.repo.transitions.inspecting import inspected
+from datakit.repo.transitions.subjects import read_subjects
 from datakit.tags.captions import parse_tags
 
 

@@ -11,9 +11,9 @@ from datakit.model.item import LOCK_NAME, is_image, split_path
 from datakit.model.order import COMPUTED
 from datakit.repo.dataset import Dataset
 from datakit.repo.items import STAGES_OF_ITEMS
-from datakit.repo.matching import match_renames
-from datakit.repo.renaming import Made, Mover, Names, fold, rename_items
-from datakit.repo.scan import Edit
+from datakit.repo.operations.matching import match_renames
+from datakit.repo.operations.renaming import Made, Mover, Names, fold, rename_items
+from datakit.repo.worktree.scan import Edit
 from datakit.store.objects import TREE_MODE, Entry, Value, edit_tree, find
 
 ByStage = Mapping[str, Mapping[str, str]]

@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 from datakit.errors import WriteError
 from datakit.repo.dataset import Dataset
-from datakit.repo.indexed import is_indexed, note_indexed
 from datakit.repo.layout import is_stored_as_pointer
-from datakit.repo.pathsafety import refuse_hostile
-from datakit.repo.scan import hash_file
+from datakit.repo.worktree.indexed import is_indexed, note_indexed
+from datakit.repo.worktree.pathsafety import refuse_hostile
+from datakit.repo.worktree.scan import hash_file
 from datakit.store.index import Index, IndexLine, Lines, line_for, locked_index, read_index, unknown_line, write_index
 from datakit.store.lfs import MIN_AGE_NS
 from datakit.store.objects import Change, diff

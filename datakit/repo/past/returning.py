@@ -9,12 +9,12 @@ import msgspec
 
 from datakit.errors import StateError
 from datakit.repo.dataset import Dataset
-from datakit.repo.itemlog import NOTHING, Held, ItemFinder
 from datakit.repo.items import STAGES_OF_ITEMS
-from datakit.repo.oplog import first_parent
-from datakit.repo.rebasing import Rebased, Returned, rebase_items
-from datakit.repo.renaming import Names
-from datakit.repo.transaction import Transaction
+from datakit.repo.operations.oplog import first_parent
+from datakit.repo.operations.renaming import Names
+from datakit.repo.operations.transaction import Transaction
+from datakit.repo.past.itemlog import NOTHING, Held, ItemFinder
+from datakit.repo.past.rebasing import Rebased, Returned, rebase_items
 
 _SHOWN = 3
 

@@ -14,11 +14,11 @@ import msgspec
 from datakit.model.comparison import CaptionChange, Mark, mark_of
 from datakit.model.item import CAPTION_EXTENSION, RECORD_EXTENSION, is_image, split_path
 from datakit.model.order import RAW
-from datakit.repo.comparing import compare_captions
 from datakit.repo.dataset import Dataset
 from datakit.repo.items import STAGES_OF_ITEMS
-from datakit.repo.matching import match_renames
-from datakit.repo.oplog import MERGE, Operation, read_operation, went_to
+from datakit.repo.operations.matching import match_renames
+from datakit.repo.operations.oplog import MERGE, Operation, read_operation, went_to
+from datakit.repo.past.comparing import compare_captions
 from datakit.store.objects import FILE_MODE, TREE_MODE, diff
 
 _AT_HAND: Final = 32

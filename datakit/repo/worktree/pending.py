@@ -6,9 +6,9 @@ import contextlib
 from collections.abc import Iterable
 
 from datakit.repo.dataset import Dataset
-from datakit.repo.handrenames import carry, find_renames
 from datakit.repo.layout import is_stored_as_pointer
-from datakit.repo.scan import Edit
+from datakit.repo.operations.handrenames import carry, find_renames
+from datakit.repo.worktree.scan import Edit
 from datakit.store.objects import edit_tree
 
 

@@ -10,7 +10,15 @@ import msgspec
 from datakit.model.comparison import FileChange, mark_of
 from datakit.model.order import ORDER
 from datakit.repo.dataset import Dataset
-from datakit.repo.oplog import Operation, effective, first_parent, history, read_operation, trailers_of, went_to
+from datakit.repo.operations.oplog import (
+    Operation,
+    effective,
+    first_parent,
+    history,
+    read_operation,
+    trailers_of,
+    went_to,
+)
 from datakit.store.objects import diff
 
 

@@ -1,0 +1,1 @@
+"""Branches, their merge, and other copies of the dataset."""

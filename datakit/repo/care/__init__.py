@@ -1,0 +1,1 @@
+"""Reading every byte again: what is damaged, and what heals it."""
