@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
 from pathlib import Path
 
 import pytest
+from hands import paint
 from msgspec.structs import replace
 from PIL import Image
 
@@ -161,3 +163,13 @@ def test_undo_and_git_gc_leave_what_the_next_run_needs(advanced: Project, scrape
     done = advance(open_project(root), "wip")
     assert {one.stage: one.num_computed for one in done} == {"captioned": 2, "cleaned": 2, "wip": 2}
     git(root, "fsck", "--strict")
+
+
+def test_what_was_done_before_a_failure_is_in_the_json(advanced: Project, dsk) -> None:
+    root = advanced.dataset.root
+    paint(root / "edited/aria/danbooru_0.png", "red")
+    paint(root / "raw/aria/danbooru_0.png", "blue")
+    done = dsk(root, "advance", "--json")
+    assert done.returncode == 8, done.stderr
+    assert [one["stage"] for one in json.loads(done.stdout)] == list(COMPUTED)
+    assert "changed by hand and by its source" in done.stderr
