@@ -30,11 +30,12 @@ def read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text("utf-8-sig"))
     except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from error
+        raise ConfigError(f"{path}: {error.strerror}", hint="check the file's permissions") from error
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: not UTF-8 (byte {error.start})", hint="save it as UTF-8") from error
+        raise ConfigError(f"{path.name}: not UTF-8 (byte {error.start})", hint="save it as UTF-8") from error
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: not valid TOML: {error}") from error
+        hint = "correct that line; git diff shows what changed"
+        raise ConfigError(f"{path.name}: not valid TOML: {error}", hint=hint) from error
 
 
 def check_keys(table: Mapping[str, Any], known: list[str], *, where: str) -> None:

@@ -21,9 +21,9 @@ from datakit.errors import UsageError
 T = TypeVar("T")
 
 
-def nearest(name: str, known: list[str]) -> str:
-    """The known name most like `name`, or ''."""
-    found = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+def nearest(name: str, known: list[str], *, cutoff: float = 0.5) -> str:
+    """The known name most like `name`, or ''; `cutoff` is how like it must be, from 0 to 1."""
+    found = difflib.get_close_matches(name, known, n=1, cutoff=cutoff)
     return found[0] if found else ""
 
 

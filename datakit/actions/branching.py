@@ -57,6 +57,6 @@ def merge(project: Project, revision: str, *, prefer: str = "") -> BranchMerge:
         StateError: no history in common, or both changed the same setting.
     """
     dataset = project.dataset
-    theirs = resolve_revision(dataset, revision)
+    theirs = resolve_revision(dataset, revision, hint="dsk branch lists them")
     with transaction(dataset, MERGE, {"branch": revision, "prefer": prefer}) as txn:
         return merge_branch(txn, theirs, revision, prefer=prefer)

@@ -11,13 +11,12 @@ from datakit.actions.project import Project
 from datakit.errors import UsageError
 from datakit.model.comparison import Comparison, StageChange
 from datakit.registry import nearest
-from datakit.repo.items import STAGES_OF_ITEMS, Address, resolve, split_word
+from datakit.repo.items import STAGES_OF_ITEMS, Address, is_pattern, resolve, split_word, typed
 from datakit.repo.past.comparing import Wanted, compare
 from datakit.repo.past.sides import Side, commit_side, work_tree_side
 from datakit.repo.revisions import resolve_revision
 
 HEAD = "HEAD"
-_PATTERN = frozenset("*?[")
 
 
 class Compared(msgspec.Struct, frozen=True):
@@ -70,14 +69,16 @@ def _revision(project: Project, word: str) -> Side:
             resolve(dataset, dataset.head_tree, [word])
         except UsageError:
             raise error from None
-        raise UsageError(f"'{word}' is an item, not a revision", hint=f"dsk diff -- {word}") from error
+        raise UsageError(
+            f"'{word}' is an item, not a revision", hint=f"dsk diff -- {typed(word).removeprefix('-- ')}"
+        ) from error
 
 
 def _wanted(project: Project, sides: Sequence[Side], words: Sequence[str]) -> Wanted:
     """A test of the items that words name in any of the states."""
     addresses: set[Address] = set()
     for word in words:
-        if _PATTERN.intersection(word):
+        if is_pattern(word):
             addresses.add(split_word(project.dataset, word))
         else:
             addresses.update(_resolved(project, sides, word))
@@ -89,7 +90,7 @@ def _wanted(project: Project, sides: Sequence[Side], words: Sequence[str]) -> Wa
 
 
 def _names(word: str, key: str) -> bool:
-    return word == key or (not _PATTERN.isdisjoint(word) and fnmatch.fnmatchcase(key, word))
+    return word == key or (is_pattern(word) and fnmatch.fnmatchcase(key, word))
 
 
 def _resolved(project: Project, sides: Sequence[Side], word: str) -> list[Address]:

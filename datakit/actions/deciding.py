@@ -4,25 +4,39 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Final
 
 import msgspec
 
 from datakit.actions.project import Counted, Project
-from datakit.errors import StateError, UsageError
+from datakit.errors import DskError, StateError, UsageError
 from datakit.model.item import CAPTION_EXTENSION, LOCK_NAME, split_path
 from datakit.model.lock import Conflict, Lock
 from datakit.model.order import COMPUTED, RAW, before
 from datakit.model.record import encode_json
 from datakit.registry import nearest
 from datakit.repo.dataset import Dataset
-from datakit.repo.items import STAGES_OF_ITEMS, Address, has_item, item_files, resolve, split_word
+from datakit.repo.items import (
+    STAGES_OF_ITEMS,
+    Address,
+    has_item,
+    item_files,
+    renamed_to,
+    resolve,
+    split_word,
+    typed,
+)
+from datakit.repo.operations.oplog import history
 from datakit.repo.operations.renaming import Names
 from datakit.repo.operations.transaction import Transaction, transaction
+from datakit.repo.past.pastitems import was_ever
 from datakit.repo.stagetree import TreeView, read_lock
 
 _FIRST: Final = COMPUTED[0]
 _SHORT_REASON: Final = 60
+_LOOKED_THROUGH: Final = 200
+"""Operations, the newest, among which a drop is looked for."""
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,14 +46,23 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     stage: str
     what: str
     """dropped, kept (it came back), or decided (a conflict)."""
+    reason: str = ""
+    """What the person says, of a drop."""
     rule: str = ""
     """The rule that is overruled."""
-    reason: str = ""
+    rule_reason: str = ""
     """What that rule says."""
     files: tuple[str, ...] = ()
     """Paths that changed, or that had a conflict."""
     is_gone: bool = False
     """Whether the side that was taken is that there is no such file any more."""
+
+
+class Skipped(msgspec.Struct, frozen=True, kw_only=True):
+    """An item that was meant with others, and to which it does not apply."""
+
+    key: str
+    why: str
 
 
 class Decided(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,14 +72,17 @@ class Decided(msgspec.Struct, frozen=True, kw_only=True):
     """40 hex digits."""
     subject: str
     decisions: tuple[Decision, ...]
+    skipped: tuple[Skipped, ...] = ()
 
 
 def drop(project: Project, words: Sequence[str], *, reason: str, stage: str = "") -> Decided:
     """Take items out of a stage: the one that a path names, else `stage`, else the first after raw.
 
+    Of several items, those that are not in the stage are left alone.
+
     Raises:
         UsageError: no such item or stage, or no reason.
-        StateError: the stage does not have the item.
+        StateError: the stage has none of the items.
     """
     reason = " ".join(reason.split())
     if not reason:
@@ -65,24 +91,32 @@ def drop(project: Project, words: Sequence[str], *, reason: str, stage: str = ""
     dataset = project.dataset
     with transaction(dataset, "drop") as txn:
         names: dict[str, Names] = {}
-        decisions = []
-        for key, place in _addresses(dataset, txn.base_tree, words, stage, default=_FIRST):
-            found = names.setdefault(place, Names(dataset, txn.base_tree, place)).files(key)
+        decisions: list[Decision] = []
+        skipped: list[Skipped] = []
+        addresses = _addresses(dataset, txn.base_tree, words, stage, default=_FIRST)
+        for key, place in addresses:
+            if place not in names:
+                names[place] = Names(dataset, txn.base_tree, place)
+            found = names[place].files(key)
             if not found:
-                raise _not_there(dataset, txn.base_tree, key, place)
+                skipped.append(Skipped(key=key, why=f"not in {place}"))
+                continue
             paths = tuple(f"{place}/{path}" for path in sorted(found))
             for path in paths:
                 txn.put_blob(path, None)
-            decisions.append(Decision(key=key, stage=place, what="dropped", files=paths))
+            decisions.append(Decision(key=key, stage=place, what="dropped", reason=reason, files=paths))
+        if not decisions:
+            raise _nothing_left(words, skipped, _not_there(dataset, txn.base_tree, *addresses[0]))
         txn.args = {"items": [f"{one.stage}/{one.key}" for one in decisions], "reason": reason}
         told = f": {reason}" if len(reason) <= _SHORT_REASON else ""
-        return _commit(txn, decisions, f"drop: {_things(decisions)} from {_places(decisions)}{told}")
+        return _commit(txn, decisions, skipped, f"drop: {_things(decisions)} from {_places(decisions)}{told}")
 
 
 def keep(project: Project, words: Sequence[str], *, stage: str = "", theirs: bool = False) -> Decided:
     """Decide conflicts of items, or bring items back into the first stage that lacks them, or into `stage`.
 
-    A conflict is decided for the file as it stands, or with `theirs` for the one that the stage's function made.
+    A conflict is decided for the file as it stands, or with `theirs` for the one that the stage's function made. Of
+    several items, those that need no decision are left alone.
 
     Raises:
         UsageError: no such item or stage, or an item that needs no decision.
@@ -96,11 +130,28 @@ def keep(project: Project, words: Sequence[str], *, stage: str = "", theirs: boo
         locks = {name: lock for name in COMPUTED if (lock := read_lock(dataset, txn.base_tree, name))}
         decisions = _decide_conflicts(txn, locks, keys, theirs=theirs)
         in_conflict = {one.key for one in decisions}
+        skipped: list[Skipped] = []
+        failure: DskError | None = None
         for key, place in keys.items():
-            if key not in in_conflict:
+            if key in in_conflict:
+                continue
+            try:
                 decisions.append(_rescue(txn, locks, key, place, theirs=theirs))
+            except (StateError, UsageError) as error:
+                failure = failure or error
+                skipped.append(Skipped(key=key, why=error.message.removeprefix(key).lstrip(": ")))
+        if failure is not None and not decisions:
+            raise _nothing_left(words, skipped, failure)
         txn.args = {"items": [f"{one.stage}/{one.key}" for one in decisions], "theirs": theirs}
-        return _commit(txn, decisions, f"keep: {_kept(decisions, theirs=theirs)}")
+        return _commit(txn, decisions, skipped, f"keep: {_kept(decisions, theirs=theirs)}")
+
+
+def _nothing_left(words: Sequence[str], skipped: Sequence[Skipped], first: DskError) -> DskError:
+    """The error where not one item is left to which it applies; `first` is the first item's."""
+    if len(skipped) == 1:
+        return first
+    named = f"'{words[0]}'" if len(words) == 1 else "these words"
+    return StateError(f"none of the {len(skipped):,} items of {named}: {first.message}", hint=first.hint)
 
 
 def _check_stage(stage: str, stages: Sequence[str]) -> None:
@@ -126,19 +177,41 @@ def _addresses(
 
 
 def _resolved(dataset: Dataset, root: bytes | None, word: str, named: Address) -> list[Address]:
-    if named.stage in STAGES_OF_ITEMS and not has_item(item_files(dataset, root, named.stage, named.key)):
-        return [Address(item.key, named.stage) for item in resolve(dataset, root, [named.key])]
-    return resolve(dataset, root, [word])
+    try:
+        if named.stage in STAGES_OF_ITEMS and not has_item(item_files(dataset, root, named.stage, named.key)):
+            return [Address(item.key, named.stage) for item in resolve(dataset, root, [named.key])]
+        return resolve(dataset, root, [word])
+    except UsageError as error:
+        if renamed_to(dataset, named.key) or not was_ever(dataset, named.key):
+            raise
+        raise UsageError(
+            f"{named.key} is in no stage any more", hint=f"dsk restore {typed(named.key)} brings it back"
+        ) from error
 
 
 def _not_there(dataset: Dataset, root: bytes | None, key: str, stage: str) -> StateError:
     lock = read_lock(dataset, root, stage) if stage != RAW else None
     drop = lock.dropped.get(key) if lock else None
     if drop is not None:
-        return StateError(f"{key} is not in {stage}: {drop.rule}, {drop.reason}", hint="nothing needs to be done")
+        return StateError(f"{key} is dropped from {stage} already: {drop.rule}, {drop.reason}", hint=_ask(key))
+    reason = _reason_of_drop(dataset, key, stage)
+    if reason:
+        return StateError(f"{key} is dropped from {stage} already: {reason}", hint=_ask(key))
     here = [name for name in STAGES_OF_ITEMS if has_item(item_files(dataset, root, name, key))]
     hint = f"dsk advance {stage} comes first" if here == [RAW] else f"it is in {', '.join(here)}: --stage {here[-1]}"
     return StateError(f"{key} is not in {stage}", hint=hint)
+
+
+def _ask(key: str) -> str:
+    return f"dsk why {typed(key)}"
+
+
+def _reason_of_drop(dataset: Dataset, key: str, stage: str) -> str:
+    """Why a person dropped an item from a stage, as one of the newest operations tells; '' where none does."""
+    for operation in islice(history(dataset), _LOOKED_THROUGH):
+        if operation.op == "drop" and f"{stage}/{key}" in operation.args.get("items", ()):
+            return str(operation.args.get("reason", ""))
+    return ""
 
 
 def _decide_conflicts(
@@ -194,7 +267,7 @@ def _rescue(txn: Transaction, locks: Mapping[str, Lock], key: str, stage: str, *
     if not source.images:
         raise StateError(
             f"{key}: {before(stage)} does not have it either",
-            hint=f"dsk keep {key} brings it back step by step, from the first stage that lacks it",
+            hint=f"dsk keep {typed(key)} brings it back step by step, from the first stage that lacks it",
         )
     lock = locks.get(stage)
     made = TreeView(dataset, bytes.fromhex(lock.auto) or None).item(key) if lock else None
@@ -212,7 +285,7 @@ def _rescue(txn: Transaction, locks: Mapping[str, Lock], key: str, stage: str, *
         stage=stage,
         what="kept",
         rule=verdict.rule if verdict else "",
-        reason=verdict.reason if verdict else "",
+        rule_reason=verdict.reason if verdict else "",
         files=tuple(f"{stage}/{path}" for path in sorted(rows)),
     )
 
@@ -231,10 +304,10 @@ def _first_without(dataset: Dataset, root: bytes | None, key: str) -> str:
     return next((name for name in COMPUTED if not item_files(dataset, root, name, key).images), "")
 
 
-def _commit(txn: Transaction, decisions: Sequence[Decision], subject: str) -> Decided:
+def _commit(txn: Transaction, decisions: Sequence[Decision], skipped: Sequence[Skipped], subject: str) -> Decided:
     stages = {one.stage for one in decisions}
     commit = txn.commit(subject, trailers={"Stage": stages.pop()} if len(stages) == 1 else None)
-    return Decided(commit=commit or "", subject=subject, decisions=tuple(decisions))
+    return Decided(commit=commit or "", subject=subject, decisions=tuple(decisions), skipped=tuple(skipped))
 
 
 def _things(decisions: Sequence[Decision]) -> str:

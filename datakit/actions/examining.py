@@ -8,6 +8,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import time
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,6 +31,8 @@ from datakit.store.lock import holder
 State = Literal["ok", "note", "problem"]
 _SAMPLE = 500
 _LITTLE_BYTES: Final = 1 << 30
+_OLD_LOCK_S: Final = 60.0
+"""Git holds its locks for moments; one this old was left by a killed git, and nothing can be written before it goes."""
 _OPTIONAL: Final = {
     "dsk bake": ("torch", "diffusers", "transformers", "safetensors", "accelerate"),
     "tagging": ("onnxruntime",),
@@ -202,7 +205,7 @@ def _sharing(dataset: Dataset, index: Index) -> Iterator[Check]:
             name="images",
             state="note",
             what=f"{missing:,} of {of} are not in this clone",
-            cure="git lfs pull",
+            cure="dsk pull",
         )
     else:
         yield Check(name="images", state="ok", what=f"{of}: all in the store")
@@ -219,7 +222,8 @@ def _is_missing(dataset: Dataset, path: str, blob: bytes) -> bool:
 def _work_in_progress(dataset: Dataset) -> Iterator[Check]:
     process = holder(dataset.private / "lock")
     if process:
-        yield Check(name="lock", state="note", what=f"process {process} is at work", cure="wait until it is done")
+        who = "another process" if process == "?" else f"process {process}"
+        yield Check(name="lock", state="note", what=f"{who} is at work", cure="wait until it is done")
     else:
         yield Check(name="lock", state="ok", what="free")
     if (dataset.private / JOURNAL).exists() and not process:
@@ -229,6 +233,7 @@ def _work_in_progress(dataset: Dataset) -> Iterator[Check]:
 
 def _leftovers(dataset: Dataset) -> Iterator[Check]:
     git = dataset.objects_folder.parent
+    locks = [*git.glob("*.lock"), *git.glob("refs/**/*.lock"), *Path(dataset.repo.path).glob("*.lock")]
     groups = {
         "temporary files": [
             *(dataset.private / "tmp").glob("*"),
@@ -237,7 +242,7 @@ def _leftovers(dataset: Dataset) -> Iterator[Check]:
             *dataset.objects_folder.glob("??/tmp_obj*"),
             *dataset.objects_folder.glob("pack/tmp_*"),
         ],
-        "locks of git": [*git.glob("*.lock"), *git.glob("refs/**/*.lock"), *Path(dataset.repo.path).glob("index.lock")],
+        "locks of git": list({path.resolve(): path for path in locks}.values()),
         "damaged bytes": [path for path in (dataset.private / LOST).rglob("*") if path.is_file()],
     }
     cures = {
@@ -250,7 +255,8 @@ def _leftovers(dataset: Dataset) -> Iterator[Check]:
         if paths:
             found = True
             what = f"{Counted(len(paths), 'file')}, {sum(_size(path) for path in paths) / 1e6:,.1f} MB: {paths[0]}"
-            yield Check(name=name, state="note", what=what, cure=cures[name])
+            is_old = name == "locks of git" and any(time.time() - _time(path) > _OLD_LOCK_S for path in paths)
+            yield Check(name=name, state="problem" if is_old else "note", what=what, cure=cures[name])
     if not found:
         yield Check(name="leftovers", state="ok", what="none")
 
@@ -262,10 +268,21 @@ def _size(path: Path) -> int:
         return 0
 
 
+def _time(path: Path) -> float:
+    """When it was written last; now, where it has gone meanwhile."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return time.time()
+
+
 def _git(dataset: Dataset, index_problem: str) -> Iterator[Check]:
     repo = dataset.repo
     if repo.head_is_detached:
-        yield Check(name="HEAD", state="problem", what="detached: a new commit would be lost", cure="dsk switch main")
+        what = "detached: a new commit would be lost"
+        yield Check(name="HEAD", state="problem", what=what, cure=dataset.way_back())
+    elif dataset.astray:
+        yield Check(name="HEAD", state="problem", what=dataset.astray, cure=dataset.way_back())
     else:
         yield Check(name="HEAD", state="ok", what=f"on {dataset.branch_ref.removeprefix('refs/heads/')}")
     if index_problem:

@@ -61,7 +61,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     renamed_to: str = ""
     """What it is called now, where it is missing for that reason."""
     can_restore: bool = False
-    """Whether an operation removed it from a stage, so that dsk restore brings it back."""
+    """Whether it was removed from a stage, so that dsk restore brings it back."""
 
 
 def explain(project: Project, word: str) -> Explanation:
@@ -99,7 +99,7 @@ class _Explainer:
             stages=tuple(verdicts),
             is_missing=is_missing,
             renamed_to=renamed_to,
-            can_restore=not renamed_to and any(one.standing in gone for one in verdicts),
+            can_restore=not renamed_to and (is_missing or any(one.standing in gone for one in verdicts)),
         )
 
     def _has(self, stage: str) -> bool:

@@ -23,6 +23,7 @@ from datakit.exports.model import (
 from datakit.model.order import COMPUTED, EXPORT, RAW, WIP
 from datakit.model.progress import Progress, silent
 from datakit.repo.dataset import Dataset
+from datakit.repo.items import typed
 from datakit.repo.operations.transaction import Transaction, transaction
 from datakit.repo.stagetree import read_items, read_lock, stage_tree
 from datakit.repo.transitions.pipeline import Transition, staleness
@@ -147,7 +148,7 @@ def _refuse_conflicts(dataset: Dataset, root: bytes | None) -> None:
             more = f" and {len(lock.conflicts) - 1} more" if len(lock.conflicts) > 1 else ""
             raise StateError(
                 f"{path}{more}: changed by hand and by its source; yours stands until you decide",
-                hint=f"dsk keep {path} keeps yours; with --theirs it becomes what {stage} made of its source",
+                hint=f"dsk keep {typed(path)} keeps yours; with --theirs it becomes what {stage} made of its source",
             )
 
 

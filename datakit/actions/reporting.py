@@ -50,6 +50,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     branch: str
     """'' where HEAD stands on a commit instead."""
     commit: str
+    """'' before the first."""
     stages: tuple[StageStatus, ...]
     hand_edits: tuple[str, ...]
     """Paths that the next operation will commit."""
@@ -58,6 +59,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     """Files in stage folders that dsk leaves alone."""
     missing: tuple[str, ...] = ()
     """Images that are not in this clone: their files hold the pointers' texts."""
+    problem: str = ""
+    """What keeps every operation from beginning, with its cure."""
 
 
 def read_status(project: Project, begun: Look | None = None) -> Status:
@@ -80,6 +83,7 @@ def read_status(project: Project, begun: Look | None = None) -> Status:
         hand_edits_summary=describe(found.edits, find_renames(dataset, dataset.head_tree, found.edits)),
         unmanaged=tuple(found.unmanaged),
         missing=tuple(_missing(dataset, root, found.bare)),
+        problem=f"{dataset.astray} ({dataset.way_back()})" if dataset.astray else "",
     )
 
 

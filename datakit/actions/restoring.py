@@ -8,19 +8,20 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import msgspec
 
 from datakit.actions.project import Counted, Project
-from datakit.errors import UsageError
+from datakit.errors import ConfigError, UsageError
 from datakit.model.order import RAW
 from datakit.registry import nearest
 from datakit.repo.dataset import Dataset
-from datakit.repo.items import STAGES_OF_ITEMS, Address, resolve, split_word
+from datakit.repo.items import STAGES_OF_ITEMS, Address, is_pattern, resolve, split_word, typed
 from datakit.repo.operations.machine import machine_commit
 from datakit.repo.operations.oplog import first_parent, machine_tip, read_operation
 from datakit.repo.operations.transaction import Transaction, transaction
 from datakit.repo.past.itemlog import NOTHING, ItemFinder, State, renames_of
 from datakit.repo.past.lives import Life, Moment, Past, is_same_item, lives, newest, read_past
-from datakit.repo.past.pastitems import is_pattern, is_there, last_seen, resolve_ever
+from datakit.repo.past.pastitems import is_there, last_seen, resolve_ever
 from datakit.repo.past.returning import Plan, RestoredItem, Source, other_names, refuse_absent, write_back
 from datakit.repo.revisions import resolve_revision
+from datakit.repo.transitions.pipeline import staleness
 
 _SHORT = 10
 _SHOWN = 3
@@ -35,6 +36,8 @@ class Restored(msgspec.Struct, frozen=True, kw_only=True):
     items: tuple[RestoredItem, ...]
     unchanged: tuple[str, ...] = ()
     """Items that stood so already."""
+    stale: tuple[str, ...] = ()
+    """Stages that must run again now."""
 
 
 def restore(project: Project, words: Sequence[str], *, revision: str = "", stage: str = "") -> Restored:
@@ -58,7 +61,17 @@ def restore(project: Project, words: Sequence[str], *, revision: str = "", stage
         else:
             plans = list(_missing(dataset, words, stage))
         refuse_absent(dataset, plans)
-        return _commit(txn, plans, source=commit, stage=stage)
+        done = _commit(txn, plans, source=commit, stage=stage)
+    return msgspec.structs.replace(done, stale=_stale(project)) if done.commit else done
+
+
+def _stale(project: Project) -> tuple[str, ...]:
+    """Stages that must run again; none where the settings cannot be read."""
+    dataset = project.dataset
+    try:
+        return tuple(one.stage.name for one in project.steps() if staleness(dataset, dataset.head_tree, one))
+    except ConfigError:
+        return ()
 
 
 def _missing(dataset: Dataset, words: Sequence[str], stage: str) -> Iterator[Plan]:
@@ -117,7 +130,9 @@ def _fill(dataset: Dataset, key: str, stages: Sequence[str]) -> Plan:
     """What brings an item back where it is missing, or the item that had its name before."""
     past = read_past(dataset, key)
     if past.renamed_to:
-        raise UsageError(f"{key} is not missing: it was renamed {past.renamed_to}", hint=f"dsk log {past.renamed_to}")
+        raise UsageError(
+            f"{key} is not missing: it was renamed {past.renamed_to}", hint=f"dsk log {typed(past.renamed_to)}"
+        )
     found = lives(past.moments)
     files = _gaps(past.now, found[0], stages) if found else {}
     if files:
@@ -155,7 +170,7 @@ def _is_back(dataset: Dataset, key: str, there: Mapping[str, Moment]) -> bool:
 def _not_missing(key: str, past: Past, stages: Sequence[str]) -> UsageError:
     if any(stage not in past.now for stage in stages):
         where = stages[0] if len(stages) == 1 else "the stages that lack it"
-        return UsageError(f"{key} was never in {where}: there is nothing to restore", hint=f"dsk why {key}")
+        return UsageError(f"{key} was never in {where}: there is nothing to restore", hint=f"dsk why {typed(key)}")
     where = f"from {stages[0]}" if len(stages) == 1 else "from any stage"
     others = []
     seen = {name: [past.now.get(name)] for name in stages}
@@ -166,10 +181,10 @@ def _not_missing(key: str, past: Past, stages: Sequence[str]) -> UsageError:
         if differing:
             others.append(f"{moment.commit.hex()[:_SHORT]} ({', '.join(differing)})")
     if not others:
-        return UsageError(f"{key} is not missing {where}, and never was otherwise", hint=f"dsk log {key}")
+        return UsageError(f"{key} is not missing {where}, and never was otherwise", hint=f"dsk log {typed(key)}")
     return UsageError(
         f"{key} is not missing {where}; --from REV says which earlier version is to come back",
-        hint=f"it was otherwise in {', '.join(others[:_SHOWN])}; dsk log {key}",
+        hint=f"it was otherwise in {', '.join(others[:_SHOWN])}; dsk log {typed(key)}",
     )
 
 
@@ -188,7 +203,8 @@ def _from_revision(dataset: Dataset, words: Sequence[str], stage: str, revision:
             old, now = finder.state(tree, then), finder.state(dataset.head_tree, address.key)
             if not any(name in old for name in stages):
                 where = f"in {stages[0]} of {revision}" if len(stages) == 1 else f"in {revision}"
-                raise UsageError(f"{address.key} is not {where}", hint=f"dsk log {address.key} shows when it was there")
+                hint = f"dsk log {typed(address.key)} shows when it was there"
+                raise UsageError(f"{address.key} is not {where}", hint=hint)
             is_known = not now or (_raw_images(now) and _raw_images(now) == _raw_images(old))
             is_other = not is_known and not is_same_item(dataset, address.key, then, commit)
             wanted = [name for name in stages if name in old and (is_other or old[name] != now.get(name))]

@@ -31,7 +31,7 @@ from datakit.model.progress import Progress, silent
 from datakit.model.record import compact_json
 from datakit.repo.dataset import Dataset
 from datakit.store.durable import replace_file
-from datakit.tags.captions import parse_tags
+from datakit.tags.captions import spell_tags
 
 _SIGNS: Final = {"added": "+", "removed": "−", "changed": "~", "renamed": "→", "reordered": "↕", "respelled": "≈"}
 _IMAGE_MARKS: Final[tuple[Mark, ...]] = ("added", "removed", "changed", "renamed")
@@ -143,7 +143,8 @@ def _panels(comparison: Comparison, stage: StageChange | None) -> Iterator[str]:
         names = "".join(f"<li>{_sign(one.mark)}{_text(one.path)}</li>" for one in comparison.files[:_SHOWN_FIELDS])
         more = _more(len(comparison.files), _SHOWN_FIELDS)
         yield '<section class="panel"><details><summary>'
-        yield f'{len(comparison.files):,} other files</summary><ul class="chips">{names}{more}</ul></details></section>'
+        word = "other file" if len(comparison.files) == 1 else "other files"
+        yield f'{len(comparison.files):,} {word}</summary><ul class="chips">{names}{more}</ul></details></section>'
 
 
 def _stage_table(stages: Sequence[StageChange], here: str) -> str:
@@ -272,11 +273,12 @@ def _caption(caption: CaptionChange) -> Iterator[str]:
         sides = f"<del>{_text(caption.before or '')}</del></dd><dd><ins>{_text(caption.after or '')}</ins>"
         yield f"<dl><dd>{sides}</dd></dl>"
         return
-    tags = parse_tags((caption.before if caption.after is None else caption.after) or "")
+    tags = spell_tags((caption.before if caption.after is None else caption.after) or "").values()
     if caption.mark == "changed" and tags:
         marks = dict.fromkeys(caption.tags_added, "added")
         rows = "".join(_chip(tag, marks.get(tag, "")) for tag in tags)
-        yield f'<details><summary>all {len(tags):,} tags now</summary><ul class="chips">{rows}</ul></details>'
+        word = "the 1 tag" if len(tags) == 1 else f"all {len(tags):,} tags"
+        yield f'<details><summary>{word} now</summary><ul class="chips">{rows}</ul></details>'
 
 
 def _chip(tag: str, mark: str = "", number: int = 0) -> str:
@@ -318,6 +320,8 @@ def _more(number: int, shown: int, element: str = "li") -> str:
 
 
 def _size(size_bytes: int) -> str:
+    if size_bytes < 1000:
+        return "1 byte" if size_bytes == 1 else f"{size_bytes} bytes"
     return f"{size_bytes / 1e6:.1f} MB" if size_bytes >= 1e6 else f"{size_bytes / 1e3:,.0f} kB"
 
 

@@ -12,6 +12,7 @@ import click
 
 from datakit import __version__
 from datakit.errors import DskError, WriteError
+from datakit.store.lock import telling
 
 
 class Entry(NamedTuple):
@@ -103,6 +104,7 @@ def cli(folder: str) -> None:
 
 def main() -> None:
     """Entry point: runs a command and turns an error into one line and an exit code."""
+    telling.tell = _tell_wait
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # names that are not UTF-8, terminals that know no arrow
@@ -127,6 +129,12 @@ def main() -> None:
         )
         _tell(failure)
         sys.exit(failure.exit_code)
+
+
+def _tell_wait(text: str) -> None:
+    from datakit.cli.output import note
+
+    note(text)
 
 
 def _tell(error: DskError) -> None:

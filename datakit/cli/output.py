@@ -15,14 +15,19 @@ from datakit.model.record import encode_json
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
     from rich.progress import TaskID
+    from rich.text import Text
 
 _BAR_AFTER_S = 1.0
 _ELSEWHERE_WIDTH = 1000  # one line a row, for grep
-_SHOWN_CONTROLS = {number: f"\\x{number:02x}" for number in (*range(32), *range(127, 160)) if chr(number) not in "\n\t"}
+_NARROW = 16
+"""Letters up to which a column is never broken; a wider one keeps at least so many."""
+_SHOWN_SKIPPED = 3
+_SHOWN_CONTROLS = {number: f"\\x{number:02x}" for number in (*range(32), *range(127, 160))} | {9: "\\t", 10: "\\n"}
+_SHOWN_IN_BLOCKS = {number: shown for number, shown in _SHOWN_CONTROLS.items() if chr(number) not in "\n\t"}
 
 
 def plain(text: str) -> str:
-    """Text in which a file's name cannot steer the terminal: control characters are shown as escapes."""
+    """One line, in which a file's name cannot steer the terminal: control characters are shown as escapes."""
     return text.translate(_SHOWN_CONTROLS)
 
 
@@ -31,9 +36,22 @@ def say(text: str) -> None:
     click.echo(plain(text))
 
 
+def say_block(text: str) -> None:
+    """Lines to standard output, as someone wrote them."""
+    click.echo(text.translate(_SHOWN_IN_BLOCKS))
+
+
 def note(text: str) -> None:
     """One line to standard error, for what is not the command's result."""
     click.echo(plain(text), err=True)
+
+
+def tell_skipped(reasons: Sequence[str]) -> None:
+    """Of several items that were meant, those to which it does not apply."""
+    if reasons:
+        more = ", …" if len(reasons) > _SHOWN_SKIPPED else ""
+        items = "1 item" if len(reasons) == 1 else f"{len(reasons):,} items"
+        say(f"left alone: {items}: {', '.join(reasons[:_SHOWN_SKIPPED])}{more}")
 
 
 def say_json(value: object) -> None:
@@ -47,17 +65,46 @@ def width() -> int:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Sequence[str] = ()) -> None:
-    """A table without lines; cells are shown as they are, brackets and all."""
+    """A table without lines; cells are shown as they are, brackets and all.
+
+    Short columns are never broken, long ones between words. Where that does not fit, each row becomes a paragraph.
+    """
+    from rich.cells import cell_len
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    cells = [[Text(plain(str(cell))) for cell in row] for row in rows]
+    sizes = [max(cell_len(name), *(row[at].cell_len for row in cells), 0) for at, name in enumerate(columns)]
+    if sum(min(size, _NARROW) + 1 for size in sizes) - 1 > width():
+        _paragraphs(sizes, cells)
+        return
     drawn = Table(box=None, pad_edge=False, header_style="bold", collapse_padding=True)
-    for column in columns:
-        drawn.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    for column, size in zip(columns, sizes, strict=True):
+        drawn.add_column(
+            column,
+            justify="right" if column in right else "left",
+            overflow="fold",
+            no_wrap=size <= _NARROW,
+            min_width=min(size, _NARROW),
+        )
+    for row in cells:
+        drawn.add_row(*row)
+    console = Console(width=width(), highlight=False)
+    with console.capture() as captured:
+        console.print(drawn)
+    for line in captured.get().splitlines():
+        click.echo(line.rstrip(" "))
+
+
+def _paragraphs(sizes: Sequence[int], rows: Iterable[Sequence[Text]]) -> None:
+    """Each row as lines of its own: the short cells in the first, each long one below."""
     for row in rows:
-        drawn.add_row(*(Text(plain(str(cell))) for cell in row))
-    Console(width=width(), highlight=False).print(drawn)
+        short = "  ".join(str(cell) for cell, size in zip(row, sizes, strict=True) if size <= _NARROW and str(cell))
+        click.echo(short)
+        for cell, size in zip(row, sizes, strict=True):
+            if size > _NARROW and str(cell):
+                click.echo(f"  {cell}")
 
 
 class Bar:

@@ -1,4 +1,4 @@
-"""kohya: the folders and the dataset.toml of sd-scripts, kohya_ss and LoRA Easy Training Scripts.
+"""The folders and the dataset.toml of sd-scripts, kohya_ss and LoRA Easy Training Scripts.
 
 Writes `<repeats>_<concept>/<stem>.<ext>` with `<stem>.txt` beside each, so that folder mode (`--train_data_dir`)
 works, and a `dataset.toml` for config mode (`--dataset_config`) with every setting that folder mode leaves to the

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
 from typing import Any, Literal
 
 import msgspec
@@ -39,7 +37,7 @@ class CaptionChange(msgspec.Struct, frozen=True, kw_only=True):
     before: str | None
     after: str | None
     tags_added: tuple[str, ...] = ()
-    """Canonical names, in the caption's order."""
+    """As the caption writes them, in its order."""
     tags_removed: tuple[str, ...] = ()
 
 
@@ -89,7 +87,7 @@ class StageChange(msgspec.Struct, frozen=True, kw_only=True):
     items: tuple[ItemChange, ...]
     """Sorted by key."""
     tags_added: dict[str, int]
-    """Tag → number of captions that have it anew."""
+    """Tag, as most of the captions write it → number of captions that have it anew."""
     tags_removed: dict[str, int]
 
     def num_images(self, mark: Mark) -> int:
@@ -133,9 +131,3 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
 def mark_of(before: object, after: object) -> Mark:
     """What happened to a thing that is None where it does not exist."""
     return "added" if before is None else "removed" if after is None else "changed"
-
-
-def count_tags(lists: Iterable[tuple[str, ...]]) -> dict[str, int]:
-    """Tag → in how many of the lists, the most frequent first."""
-    counts = Counter(tag for tags in lists for tag in tags)
-    return dict(sorted(counts.items(), key=lambda row: (-row[1], row[0])))

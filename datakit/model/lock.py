@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from datakit.errors import InputError
+from datakit.model.item import is_image, split_path
 
 
 class Dropped(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +42,13 @@ class Lock(msgspec.Struct, frozen=True, kw_only=True):
     models: dict[str, str] = {}
     dropped: dict[str, Dropped] = {}
     conflicts: dict[str, Conflict] = {}
+    decided: dict[str, bool] = {}
+    """Items that a person took out (false) or brought in (true), for good: also while the function agrees."""
+
+
+def item_of(verdict: str) -> str:
+    """The item that a key of `dropped` is about: some verdicts are on one file of several with one stem."""
+    return split_path(verdict)[0] if is_image(verdict) else verdict
 
 
 def decode_lock(data: bytes, *, path: str) -> Lock:

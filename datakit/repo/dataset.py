@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -11,7 +12,7 @@ from typing import Any, cast
 import pygit2
 
 from datakit.config import CONFIG_NAME, read_toml
-from datakit.errors import RepositoryError, WriteError
+from datakit.errors import ConfigError, RepositoryError, UsageError, WriteError
 from datakit.model.item import ImageRef, split_path
 from datakit.repo.layout import is_stored_as_pointer
 from datakit.store.lfs import LfsStore, parse_pointer, pointer
@@ -21,6 +22,7 @@ from datakit.store.objects import Entry, Objects, find
 
 PRIVATE = ".dsk"
 JOURNAL = "journal.json"
+HEADS = "refs/heads/"
 _SETTINGS = ("core.trustctime", "core.filemode")
 """Of git, off in a dataset: hard links change an inode's ctime without changing the file; files have one mode."""
 
@@ -53,9 +55,26 @@ class Dataset:
         target = self.repo.lookup_reference("HEAD").target
         if not isinstance(target, str):
             raise RepositoryError(
-                f"{self.root}: HEAD is detached, so a new commit would belong to no branch", hint="dsk switch main"
+                f"{self.root}: HEAD is detached, so a new commit would belong to no branch", hint=self.way_back()
             )
         return target
+
+    @property
+    def astray(self) -> str:
+        """What is wrong with a HEAD on a branch without commits beside branches that have some; '' where all is well.
+
+        A commit made there would begin a second history, unrelated to the first.
+        """
+        others = sorted(self.repo.branches.local) if self.repo.head_is_unborn else []
+        if not others:
+            return ""
+        name = self.branch_ref.removeprefix(HEADS)
+        return f"HEAD stands on branch '{name}', which does not exist; there is {', '.join(others)}"
+
+    def way_back(self) -> str:
+        """The command that leads from such a HEAD to a branch that exists."""
+        others = sorted(self.repo.branches.local)
+        return f"dsk switch {'main' if 'main' in others or not others else others[0]}"
 
     @property
     def head(self) -> bytes | None:
@@ -152,18 +171,48 @@ def open_dataset(start: Path) -> Dataset:
 
     Raises:
         RepositoryError: no dsk.toml here or above, or no git repository beside it.
+        ConfigError: a dataset whose dsk.toml was deleted.
     """
     root = find_root(start)
     if root is None:
+        above = next((folder for folder in (start.absolute(), *start.absolute().parents) if _is_git(folder)), None)
+        if above is not None:
+            _refuse_without_settings(above, _open_repository(above))
         raise RepositoryError(f"{start}: not inside a dsk dataset (no {CONFIG_NAME} here or above)", hint="dsk init")
-    if not (root / ".git").exists():
+    if not _is_git(root):
         raise RepositoryError(f"{root}: has a {CONFIG_NAME} but no git repository", hint="dsk init, to begin one")
-    try:
-        repo = pygit2.Repository(str(root))
-    except pygit2.GitError as error:
-        raise RepositoryError(f"{root}: git refuses this repository: {error}") from error
+    repo = _open_repository(root)
     _refuse_unfinished(root, repo)
     return Dataset(root, repo)
+
+
+def _is_git(folder: Path) -> bool:
+    return (folder / ".git").exists()
+
+
+def _open_repository(root: Path) -> pygit2.Repository:
+    try:
+        return pygit2.Repository(str(root))
+    except pygit2.GitError as error:
+        raise _refused(root, error) from error
+
+
+def _refused(root: Path, error: pygit2.GitError) -> RepositoryError:
+    if "not owned by" in str(error):
+        hint = f"git config --global --add safe.directory {shlex.quote(str(root))}, if you trust it"
+        return RepositoryError(f"{root}: git refuses this repository: it belongs to another user", hint=hint)
+    return RepositoryError(f"{root}: git refuses this repository: {error}", hint="git status tells more")
+
+
+def _refuse_without_settings(root: Path, repo: pygit2.Repository) -> None:
+    """Refuse a dataset of which only dsk.toml is gone."""
+    try:
+        is_dataset = not repo.head_is_unborn and CONFIG_NAME in repo.head.peel(pygit2.Tree)
+    except (pygit2.GitError, KeyError):
+        return  # whose commits cannot be read
+    if is_dataset:
+        here = "" if root == Path.cwd() else f"-C {shlex.quote(str(root))} "
+        raise ConfigError(f"{root}: {CONFIG_NAME} is missing", hint=f"git {here}checkout HEAD -- {CONFIG_NAME}")
 
 
 def _refuse_unfinished(root: Path, repo: pygit2.Repository) -> None:
@@ -191,29 +240,46 @@ def create_repository(root: Path) -> pygit2.Repository:
 
     Raises:
         RepositoryError: there is a repository with commits already, or `root` lies inside another one's work tree.
+        UsageError: a file stands there.
         WriteError: the folder cannot be written.
     """
+    blocked = next((folder for folder in (root, *root.parents) if folder.exists() and not folder.is_dir()), None)
+    if blocked is not None:
+        raise UsageError(f"{blocked}: is a file, and a dataset is a folder", hint="choose a new or an empty folder")
     try:
         root.mkdir(parents=True, exist_ok=True)
         outer = pygit2.discover_repository(str(root))
-        own = (root / ".git").exists()
+        own = _is_git(root)
         if outer is not None and not own and not _is_ignored(root, Path(outer)):
             raise RepositoryError(
                 f"{root}: lies inside another git repository ({Path(outer).parent})",
                 hint="choose a folder outside of it, or one that it ignores; a dataset is a repository of its own",
             )
-        repo = pygit2.Repository(str(root)) if own else pygit2.init_repository(str(root), initial_head="main")
+        repo = _open_repository(root) if own else pygit2.init_repository(str(root), initial_head="main")
         if not os.access(root, os.W_OK):
             raise WriteError(f"{root}: not writable")
     except OSError as error:
         raise WriteError(f"{root}: {error.strerror or error}", hint="choose a folder that you may write to") from error
     except pygit2.GitError as error:
         raise WriteError(f"{root}: git cannot make a repository here: {error}") from error
+    _refuse_history(root, repo)
+    return repo
+
+
+def _refuse_history(root: Path, repo: pygit2.Repository) -> None:
+    """Refuse a repository in which there are commits already."""
     if not repo.head_is_unborn:
+        if not (root / CONFIG_NAME).exists():
+            _refuse_without_settings(root, repo)
         if CONFIG_NAME in repo.head.peel(pygit2.Tree):
             raise RepositoryError(f"{root}: is a dsk dataset already", hint="dsk status shows it")
         raise RepositoryError(
             f"{root}: a git repository with commits that dsk did not make",
             hint="choose a new folder; dsk import brings the images in",
         )
-    return repo
+    others = sorted(repo.branches.local)
+    if others:
+        raise RepositoryError(
+            f"{root}: HEAD stands on a branch that does not exist; there is {', '.join(others)}",
+            hint=f"git switch {shlex.quote(others[0])}",
+        )

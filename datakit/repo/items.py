@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import fnmatch
 import os
+import shlex
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,11 +15,15 @@ from datakit.model.item import CAPTION_EXTENSION, RECORD_EXTENSION, is_image, sp
 from datakit.model.order import EXPORT, ORDER, RAW
 from datakit.registry import nearest
 from datakit.repo.dataset import Dataset
+from datakit.repo.operations.oplog import history
 from datakit.repo.stagetree import ItemFiles
 from datakit.store.objects import FILE_MODE, TREE_MODE, entries, find
 
 STAGES_OF_ITEMS = tuple(stage for stage in ORDER if stage != EXPORT)
 _PATTERN = frozenset("*?[")
+_ALIKE = 0.75
+_LOOKED_THROUGH = 200
+"""Operations, the newest, among which a rename is looked for."""
 
 
 class Address(NamedTuple):
@@ -27,6 +33,33 @@ class Address(NamedTuple):
     """`concept/stem`."""
     stage: str
     """The stage whose file was named; '' when the item itself was."""
+
+
+def is_pattern(word: str) -> bool:
+    """Whether a word may name several items."""
+    return not _PATTERN.isdisjoint(word)
+
+
+def typed(*words: str) -> str:
+    """Names as a person types them behind a command: quoted where a shell needs it, behind `--` where they need it."""
+    mark = ["--"] if any(word.startswith("-") for word in words) else []
+    return " ".join([*mark, *map(_quoted, words)])
+
+
+def _quoted(word: str) -> str:
+    if word.isprintable():
+        return shlex.quote(word)
+    return "$'" + "".join(map(_escaped, word)) + "'"
+
+
+def _escaped(sign: str) -> str:
+    """One sign as `$'…'` of a shell takes it."""
+    if sign in "'\\":
+        return f"\\{sign}"
+    if sign.isprintable():
+        return sign
+    data = os.fsencode(sign)
+    return "".join(f"\\x{byte:02x}" for byte in data)
 
 
 def item_files(dataset: Dataset, root: bytes | None, stage: str, key: str) -> ItemFiles:
@@ -113,17 +146,39 @@ def _resolve(dataset: Dataset, root: bytes | None, word: str) -> Iterator[Addres
             yield Address(key, address.stage)
             return
     keys = sorted(known_keys(dataset, root, stages))
-    if _PATTERN.intersection(word):
+    if is_pattern(word):
         matches = [key for key in keys if fnmatch.fnmatchcase(key, address.key)]
     else:
         matches = [key for key in keys if stem_of(key) == address.key]
         if len(matches) > 1:
-            raise UsageError(f"'{word}' could be {' or '.join(matches[:3])}", hint=f"write {matches[0]}")
+            raise UsageError(f"'{word}' could be {' or '.join(matches[:3])}", hint=f"write {typed(matches[0])}")
     if not matches:
-        like = nearest(address.key, keys)
-        where = f" in {address.stage}" if address.stage else ""
-        raise UsageError(f"no item '{word}'{where}", hint=f"did you mean '{like}'?" if like else "dsk status")
+        raise _unknown(dataset, word, address, keys)
     yield from (Address(key, address.stage) for key in matches)
+
+
+def _unknown(dataset: Dataset, word: str, address: Address, keys: list[str]) -> UsageError:
+    where = f" in {address.stage}" if address.stage else ""
+    now = "" if is_pattern(word) else renamed_to(dataset, address.key)
+    if now in keys:
+        return UsageError(f"no item '{word}'{where}: it was renamed {now}", hint=f"write {typed(now)}")
+    like = nearest(address.key, keys, cutoff=_ALIKE)
+    return UsageError(f"no item '{word}'{where}", hint=f"did you mean '{like}'?" if like else "")
+
+
+def renamed_to(dataset: Dataset, key: str) -> str:
+    """What an item is called now that one of the newest operations renamed; '' where none did."""
+    newer: list[dict[str, str]] = []
+    for operation in islice(history(dataset), _LOOKED_THROUGH):
+        renamed = operation.args.get("renamed")
+        if not isinstance(renamed, dict):
+            continue
+        if key in renamed:
+            for names in (renamed, *reversed(newer)):
+                key = str(names.get(key, key))
+            return key
+        newer.append(renamed)
+    return ""
 
 
 def _inside(dataset: Dataset, word: str) -> str:

@@ -9,9 +9,13 @@ from datakit.registry import nearest
 from datakit.repo.dataset import Dataset
 from datakit.store.objects import find
 
+_LISTED = "dsk log lists the commits"
 
-def resolve_revision(dataset: Dataset, word: str) -> bytes:
+
+def resolve_revision(dataset: Dataset, word: str, *, hint: str = _LISTED) -> bytes:
     """Id of the commit that `word` names: a branch, a tag, the beginning of an id, `HEAD~2`, or a bake's id.
+
+    `hint` says where to look for what it may be.
 
     Raises:
         UsageError: it names none, or no commit.
@@ -22,12 +26,12 @@ def resolve_revision(dataset: Dataset, word: str) -> bytes:
     except KeyError:
         pass
     except (ValueError, pygit2.GitError, pygit2.InvalidSpecError) as error:
-        raise UsageError(f"'{word}': {error}", hint="dsk log lists the commits") from error
+        raise UsageError(f"'{word}': {error}", hint=hint) from error
     baked = _of_bake(dataset, word)
     if baked is not None:
         return baked
     like = nearest(word, list(dataset.repo.branches.local))
-    raise UsageError(f"no revision '{word}'", hint=f"did you mean '{like}'?" if like else "dsk log lists the commits")
+    raise UsageError(f"no revision '{word}'", hint=f"did you mean '{like}'?" if like else hint)
 
 
 def _of_bake(dataset: Dataset, word: str) -> bytes | None:

@@ -11,7 +11,6 @@ import contextlib
 import hashlib
 import os
 import struct
-import time
 from array import array
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -27,6 +26,7 @@ from datakit.store.indexlines import (
     name_at,
     unknown_line,
 )
+from datakit.store.lock import Wait
 from datakit.store.streams import write_fully
 
 __all__ = [
@@ -51,7 +51,6 @@ _UNSUPPORTED = {b"link", b"sdir"}
 _MARK = b"dsk "
 WAIT_S = 3.0
 """How long a git command may hold the index before dsk gives up."""
-_PAUSE_S = 0.01
 
 
 class Index:
@@ -234,14 +233,13 @@ def locked_index(path: Path) -> Iterator[Path]:
 
 
 def _claim_in_time(marked: Path, lock: Path) -> None:
-    deadline = time.monotonic() + WAIT_S
+    wait = Wait(WAIT_S)
     while True:
         try:
             _claim(marked, lock)
         except FileExistsError:
-            if time.monotonic() > deadline:
+            if not wait.goes_on(f"a git command ({lock})"):
                 raise
-            time.sleep(_PAUSE_S)
         else:
             return
 

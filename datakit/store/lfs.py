@@ -82,7 +82,7 @@ class LfsStore:
             return self.path(sha256).read_bytes()
         except FileNotFoundError as error:
             raise RepositoryError(
-                f"image {sha256[:12]} is not in this clone", hint="git lfs pull, or copy it from another clone"
+                f"image {sha256[:12]} is not in this clone", hint="dsk pull, or copy it from another clone"
             ) from error
 
     def ingest(self, source: Path, extension: str) -> ImageRef:

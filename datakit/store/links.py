@@ -93,7 +93,7 @@ class Linker:
         """
         temporary = f"{self._scratch}/{os.getpid()}-{next(self._serial)}"
         strategy: Strategy = "hardlink"
-        if self._can_reflink(content, temporary) or donor is None or not self._hardlink(donor, temporary):
+        if self._can_reflink(content, temporary) or donor is None or not self._hardlink(content, donor, temporary):
             strategy = self._copy(content, temporary)
         stat = os.lstat(temporary)
         replace(temporary, target)
@@ -123,11 +123,16 @@ class Linker:
                 os.unlink(f"{temporary}-probe")  # noqa: PTH108
             return self._reflinks
 
-    def _hardlink(self, donor: str, temporary: str) -> bool:
+    def _hardlink(self, content: Path, donor: str, temporary: str) -> bool:
+        """Link the donor, unless it is not what it was taken for any more: it has the size and time of the store's."""
         if not self._can_hardlink:
             return False
         try:
             os.link(donor, temporary)
+            linked, wanted = os.lstat(temporary), os.stat(content)  # noqa: PTH116
+            if (linked.st_size, linked.st_mtime_ns) != (wanted.st_size, wanted.st_mtime_ns):
+                os.unlink(temporary)  # noqa: PTH108
+                return False
         except FileNotFoundError:
             return False
         except OSError as error:

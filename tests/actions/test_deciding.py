@@ -108,8 +108,11 @@ def test_what_cannot_be_dropped_is_told(doubled: Project, git) -> None:
     head = doubled.dataset.head
     with pytest.raises(UsageError, match="a reason is needed"):
         drop(doubled, ["aria/danbooru_1"], reason=" ")
-    with pytest.raises(StateError, match="aria/zz is not in filtered: exact-duplicate, the same bytes"):
-        drop(doubled, ["aria/danbooru_0", "aria/zz"], reason="x")
+    with pytest.raises(
+        StateError, match="aria/zz is dropped from filtered already: exact-duplicate, the same"
+    ) as caught:
+        drop(doubled, ["aria/zz"], reason="x")
+    assert caught.value.hint == "dsk why aria/zz"
     with pytest.raises(UsageError, match="no stage 'wop'"):
         drop(doubled, ["aria/danbooru_1"], reason="x", stage="wop")
     with pytest.raises(UsageError, match="no item"):
@@ -126,7 +129,7 @@ def test_what_cannot_be_dropped_is_told(doubled: Project, git) -> None:
 def test_what_a_rule_dropped_comes_back_and_stays(doubled: Project, git, word: str) -> None:
     done = keep(doubled, [word])
     assert done.subject == "keep: aria/zz in filtered (overrules exact-duplicate)"
-    assert done.decisions[0].reason == "the same bytes as aria/danbooru_0"
+    assert done.decisions[0].rule_reason == "the same bytes as aria/danbooru_0"
     assert_clean(doubled, git)
     advance(open_project(doubled.dataset.root), "wip")
     again = with_settings(doubled, "[filtered]\nmin_side_px = 100\n")
@@ -218,6 +221,29 @@ def test_the_other_side_may_have_another_name_or_none(advanced: Project, git) ->
     assert images(advanced, "wip") == {"aria/danbooru_0", "aria/danbooru_1", "beth/danbooru_0", "beth/danbooru_1"}
 
 
+def test_of_several_items_those_to_which_it_does_not_apply_are_left_alone(doubled: Project, git) -> None:
+    done = drop(doubled, ["aria/*", "beth/danbooru_0"], reason="x")
+    assert [one.key for one in done.decisions] == [f"aria/danbooru_{i}" for i in range(3)] + ["beth/danbooru_0"]
+    assert [(one.key, one.why) for one in done.skipped] == [("aria/zz", "not in filtered")]
+    assert done.decisions[0].reason == "x"
+    with pytest.raises(StateError, match=r"none of the 4 items of 'aria/\*': aria/danbooru_0 is dropped .* already: x"):
+        drop(doubled, ["aria/*"], reason="x")
+    kept = keep(doubled, ["aria/*", "beth/*"])
+    assert kept.subject == "keep: 5 items in filtered (overrules exact-duplicate)"
+    assert [(one.key, one.why) for one in kept.skipped] == [
+        ("beth/danbooru_1", "is in every stage and has no conflict to decide")
+    ]
+    assert_clean(doubled, git)
+
+
+def test_what_was_dropped_from_its_only_stage_comes_back_by_restore(advanced: Project) -> None:
+    Image.new("RGB", (300, 300), "red").save(advanced.dataset.root / "wip/aria/own one.png")
+    drop(advanced, ["wip/aria/own one.png"], reason="x")
+    with pytest.raises(UsageError, match="aria/own one is in no stage any more") as caught:
+        keep(advanced, ["aria/own one"])
+    assert caught.value.hint == "dsk restore 'aria/own one' brings it back"
+
+
 def test_the_commands_say_what_they_did(doubled: Project, dsk, git) -> None:
     root = doubled.dataset.root
     done = dsk(root, "keep", "aria/zz")
@@ -229,4 +255,7 @@ def test_the_commands_say_what_they_did(doubled: Project, dsk, git) -> None:
     assert dsk(root, "drop", "aria/zz").returncode == 2
     done = dsk(root, "drop", "aria/zz", "--reason", "twice is enough", "--json")
     assert json.loads(done.stdout)["decisions"][0]["files"] == ["filtered/aria/zz.png"]
+    assert json.loads(done.stdout)["decisions"][0]["reason"] == "twice is enough"
+    done = dsk(root, "drop", "aria/zz", "aria/danbooru_0", "--reason", "x")
+    assert "left alone: 1 item: aria/zz is not in filtered" in done.stdout.splitlines()
     assert_clean(doubled, git)

@@ -59,7 +59,7 @@ def test_the_work_tree_against_head(advanced: Project) -> None:
     }
     caption = stage.items[1].caption
     assert caption is not None
-    assert (caption.tags_added, caption.tags_removed) == ((HOSTILE.replace(" ", "_"),), ("1girl",))
+    assert (caption.tags_added, caption.tags_removed) == ((HOSTILE,), ("1girl",))
     with_items = compare_states(again(advanced), items=[ITEM, "beth/c*"]).comparison
     assert [item.key for item in with_items.stages[0].items] == [ITEM, "beth/clear"]
 

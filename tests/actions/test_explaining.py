@@ -167,10 +167,26 @@ def test_the_command(advanced: Project, dsk) -> None:
     lines = done.stdout.splitlines()
     assert "removed" in lines[3]
     assert "blurry: by Ann Author" in lines[3]
+    assert lines[3].count("blurry") == 1
     assert f"dsk restore {KEY} brings it back" in lines
     rows = json.loads(dsk(root, "why", KEY, "--json").stdout)
     assert [row["standing"] for row in rows["stages"]][:2] == ["there", "removed"]
     assert rows["stages"][1]["operation"]["op"] == "drop"
+
+
+def test_a_conflict_is_decided_first_and_names_can_be_typed(advanced: Project, dsk) -> None:
+    root = advanced.dataset.root
+    rename(again(advanced), [KEY], "aria/a smile")
+    for stage, colour in (("edited", "red"), ("raw", "blue")):
+        (root / stage / "aria/a smile.png").unlink()
+        Image.new("RGB", (300, 300), colour).save(root / stage / "aria/a smile.png")
+    advance(again(advanced), "wip")
+    (root / "dsk.toml").write_text('[cleaned]\ntrigger = "t"\n')
+    lines = dsk(root, "why", "aria/a smile").stdout.splitlines()
+    assert lines[-2:] == [
+        "dsk keep 'aria/a smile' keeps yours, dsk keep --theirs 'aria/a smile' takes what its source became",
+        "then dsk advance runs what must run again",
+    ]
 
 
 def test_a_caption_that_no_image_belongs_to(advanced: Project) -> None:

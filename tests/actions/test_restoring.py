@@ -250,3 +250,7 @@ def test_the_command(advanced: Project, git, dsk) -> None:
     assert done.returncode == 2
     assert f"dsk log {KEY}" in done.stderr
     assert_clean(advanced.dataset.root, git)
+    drop(again(advanced), [KEY], reason="x")
+    advance(again(advanced))
+    assert "next: dsk advance" not in dsk(root, "restore", "aria/*", "--from", "HEAD").stdout
+    assert dsk(root, "restore", KEY, "--stage", "filtered").stdout.splitlines()[1].startswith("next: dsk advance")

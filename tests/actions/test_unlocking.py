@@ -70,9 +70,11 @@ def test_stages_and_what_cannot_be_unlocked(advanced: Project, git) -> None:
     root = advanced.dataset.root
     assert unlock(advanced, ["aria/danbooru_1"], stage="edited").paths == ("edited/aria/danbooru_1.png",)
     (root / "wip/aria/danbooru_2.png").unlink()
-    with pytest.raises(StateError, match="aria/danbooru_2 has no image in wip"):
-        unlock(advanced, ["aria/danbooru_0", "aria/danbooru_2"])
-    assert mode(root / "wip/aria/danbooru_0.png") == 0o444
+    with pytest.raises(StateError, match="aria/danbooru_2 has no image in wip") as caught:
+        unlock(advanced, ["aria/danbooru_2"])
+    assert caught.value.hint == "dsk restore aria/danbooru_2 brings it back"
+    done = unlock(advanced, ["wip/aria/danbooru_0.png", "wip/aria/danbooru_2.txt"])
+    assert (done.paths, done.skipped) == (("wip/aria/danbooru_0.png",), ("aria/danbooru_2",))
     with pytest.raises(UsageError, match="no stage 'wop'"):
         unlock(advanced, ["aria/danbooru_0"], stage="wop")
     assert_clean(advanced, git)
@@ -96,4 +98,5 @@ def test_the_command_says_the_paths(advanced: Project, dsk) -> None:
     assert json.loads(done.stdout) == {
         "already": ["wip/aria/danbooru_0.png"],
         "paths": ["wip/aria/danbooru_1.png", "wip/aria/danbooru_2.png"],
+        "skipped": [],
     }

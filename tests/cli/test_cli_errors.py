@@ -119,8 +119,8 @@ def test_a_foreign_repository_is_not_taken_over(tmp_path: Path, dsk: Dsk, git: C
 def test_a_file_in_the_place_of_the_folder_is_named(tmp_path: Path, dsk: Dsk) -> None:
     (tmp_path / "file").write_text("x")
     done = dsk(tmp_path, "init", "file/set")
-    assert done.returncode == 7
-    assert "file" in done.stderr
+    assert done.returncode == 2
+    assert "file: is a file" in done.stderr
     assert "Traceback" not in done.stderr
 
 

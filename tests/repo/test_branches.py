@@ -9,10 +9,11 @@ import pytest
 from hands import again, all_files, assert_clean
 
 from datakit.actions.advancing import advance
-from datakit.actions.branching import branch_at, switch
+from datakit.actions.branching import branch_at, merge, switch
 from datakit.actions.importing import import_folder
 from datakit.actions.project import Project
 from datakit.actions.reporting import read_status
+from datakit.actions.verifying import verify_dataset
 from datakit.errors import StateError, UsageError
 from datakit.repo.branches.switching import delete_branch, list_branches
 from datakit.repo.operations.oplog import history
@@ -90,6 +91,10 @@ def test_unknown_branches_are_refused_with_the_nearest(advanced: Project) -> Non
     with pytest.raises(UsageError, match="no branch 'mian'") as caught:
         switch(advanced, "mian")
     assert caught.value.hint == "did you mean 'main'?"
+    for act in (lambda: delete_branch(advanced.dataset, "nosuch"), lambda: merge(advanced, "nosuch")):
+        with pytest.raises(UsageError, match="nosuch") as caught:
+            act()
+        assert caught.value.hint == "dsk branch lists them"
 
 
 def test_a_branch_with_work_of_its_own_is_not_forgotten_by_accident(advanced: Project) -> None:
@@ -128,7 +133,26 @@ def test_in_a_terminal(advanced: Project, dsk, git: Git) -> None:
     root = advanced.dataset.root
     done = dsk(root, "switch", "-c", "idea")
     assert (done.returncode, done.stdout.split(" at ")[0]) == (0, "on idea")
+    assert dsk(root, "switch", "idea").stdout.startswith("already on idea at ")
     assert json.loads(dsk(root, "branch", "--json").stdout)[0]["is_current"]
     assert "* " in dsk(root, "branch").stdout
     assert dsk(root, "branch", "-d").returncode == 2
     assert_clean(advanced.dataset.root, git)
+
+
+def test_images_that_change_places_between_two_branches(advanced: Project, git: Git) -> None:
+    """A file that is to get other content is no source for files that are to get the content it has."""
+    root = advanced.dataset.root
+    names = sorted(root.glob("raw/*/*.png"))
+    switch(advanced, "turned", create=True)
+    contents = [path.read_bytes() for path in names]
+    for path, content in zip(names, [*contents[1:], contents[0]], strict=True):
+        path.unlink()
+        path.write_bytes(content)
+    advance(again(advanced), "wip")
+    there = all_files(root)
+    for branch in ("main", "turned", "main", "turned"):
+        switch(again(advanced), branch)
+        assert not verify_dataset(again(advanced), repair=False).damages
+    assert all_files(root) == there
+    assert_clean(root, git)

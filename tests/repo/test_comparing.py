@@ -111,6 +111,12 @@ def test_totals_count_items(dataset: Dataset) -> None:
     assert found.stages[0].tags_removed == {"x": 1}
 
 
+def test_tags_are_told_as_the_captions_write_them(dataset: Dataset) -> None:
+    found = differ(dataset, {}, {f"wip/a/{i}.txt": tag for i, tag in enumerate(("x (y)", "x_(y)", "x (y)"))})
+    assert found.stages[0].tags_added == {"x (y)": 3}
+    assert compare_captions("a_b, c", "c, d e").tags_removed == ("a_b",)
+
+
 def test_records_and_settings_are_compared_field_by_field(dataset: Dataset) -> None:
     found = differ(
         dataset,

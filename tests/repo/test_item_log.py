@@ -59,7 +59,7 @@ def test_every_operation_that_touched_the_item_is_told(advanced: Project, git) -
     (change,) = events[1].stages
     assert change.caption is not None
     assert set(change.caption.tags_added) == {"smile"}
-    assert {"blue_hair", "^_^"} <= set(change.caption.tags_removed)
+    assert {"blue hair", "^_^"} <= set(change.caption.tags_removed)
     assert marks(events[2]) == {"wip": ("added", "added", "")}
     assert marks(events[-1]) == {"raw": ("added", "", "added")}
 
@@ -187,7 +187,7 @@ def test_the_command(advanced: Project, dsk) -> None:
     done = dsk(root, "log", "aria/smile", "-n", "2")
     assert done.returncode == 0, done.stderr
     assert f"renamed from {KEY}" in done.stdout
-    assert "wip: caption changed: +smile, -blue_hair, -^_^" in done.stdout
+    assert "wip: caption changed: +smile, -blue hair, -^_^" in done.stdout
     assert "import" not in done.stdout
     rows = json.loads(dsk(root, "log", "aria/smile", "--json", "-n", "0").stdout)
     assert [rows[0]["was"], rows[-1]["operation"]["op"]] == [KEY, "import"]

@@ -48,7 +48,7 @@ def test_an_items_way_through_the_stages(advanced: Project) -> None:
     assert told(found[-1]) == ["raw: image added", "raw: record added"]
     assert told(found[0]) == ["wip: image added", "wip: caption added"]
     assert found[0].stages[0].caption is not None
-    assert "blue_hair" in found[0].stages[0].caption.tags_added
+    assert "blue hair" in found[0].stages[0].caption.tags_added
 
 
 def test_edits_say_which_tags_came_and_went(advanced: Project) -> None:
@@ -61,7 +61,7 @@ def test_edits_say_which_tags_came_and_went(advanced: Project) -> None:
     (change,) = newest.stages
     assert change.caption is not None
     assert (change.stage, change.image, change.record) == ("wip", None, None)
-    assert (change.caption.tags_added, change.caption.tags_removed) == (("smile",), ("blue_hair",))
+    assert (change.caption.tags_added, change.caption.tags_removed) == (("smile",), ("blue hair",))
     (root / f"wip/{KEY}.txt").unlink()
     (root / f"raw/{KEY}.json").write_text("{}")
     commit_edits(advanced)

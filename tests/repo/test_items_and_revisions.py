@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 
 from datakit.actions.project import Project
+from datakit.actions.renaming import rename
 from datakit.errors import UsageError
-from datakit.repo.items import Address, item_files, known_keys, resolve, resolve_one
+from datakit.repo.items import Address, item_files, known_keys, resolve, resolve_one, typed
 from datakit.repo.revisions import resolve_revision
 
 
@@ -48,6 +51,31 @@ def test_patterns_name_several(advanced: Project) -> None:
 def test_what_names_none_or_many_is_refused(advanced: Project, word: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         resolve(advanced.dataset, advanced.dataset.head_tree, [word])
+
+
+def test_a_hint_names_only_what_is_very_like_or_what_it_is_called_now(advanced: Project) -> None:
+    def hint(word: str) -> tuple[str, str]:
+        with pytest.raises(UsageError) as caught:
+            resolve(advanced.dataset, advanced.dataset.head_tree, [word])
+        return caught.value.message, caught.value.hint
+
+    assert hint("aria/nosuch") == ("no item 'aria/nosuch'", "")
+    assert hint("aria/danboru_0")[1] == "did you mean 'aria/danbooru_0'?"
+    rename(advanced, ["aria/danbooru_0"], "aria/a smile")
+    rename(advanced, ["aria/a smile"], "beth/a smile")
+    assert hint("aria/danbooru_0") == (
+        "no item 'aria/danbooru_0': it was renamed beth/a smile",
+        "write 'beth/a smile'",
+    )
+
+
+@pytest.mark.parametrize("words", [["a/b"], ["a b/it's"], ["-neg/x"], ["x", "-y"], ["a\nb'\\\x1b"], ["ü/数"]])
+def test_names_in_hints_can_be_typed(words: list[str]) -> None:
+    command = f"printf '%s\\0' {typed(*words)}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+    found = done.stdout.split("\0")[:-1]
+    assert found == ["--", *words] if any(word.startswith("-") for word in words) else found == words
+    assert typed(*words).isprintable()
 
 
 def test_the_files_of_an_item(advanced: Project) -> None:

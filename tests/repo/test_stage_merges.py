@@ -145,3 +145,70 @@ def test_files_that_dsk_does_not_manage_are_left_alone(advanced: Project) -> Non
     undo(advanced.dataset)
     assert psd.read_bytes() == b"layers"
     assert Path(root / "notes.md").exists()
+
+
+STRICT, LOOSE = "[filtered]\nmin_side_px = 1000\n", "[filtered]\nmin_side_px = 100\n"
+
+
+def test_a_person_who_took_out_what_a_rule_drops_for_a_while_has_the_last_word(advanced: Project) -> None:
+    root = advanced.dataset.root
+    (root / "filtered/aria/danbooru_1.png").unlink()
+    advance(settings(advanced, STRICT), "wip")
+    assert not list(root.glob("filtered/*/*.png"))
+    advance(settings(advanced, LOOSE), "wip")
+    assert len(list(root.glob("wip/*/*.png"))) == 4
+    assert not (root / "filtered/aria/danbooru_1.png").exists()
+
+
+def test_a_person_who_brought_in_what_a_rule_keeps_for_a_while_has_the_last_word(advanced: Project) -> None:
+    root = advanced.dataset.root
+    advance(settings(advanced, STRICT), "filtered")
+    (root / "filtered/aria").mkdir(parents=True)
+    (root / "filtered/aria/danbooru_1.png").write_bytes((root / "raw/aria/danbooru_1.png").read_bytes())
+    advance(open_project(root), "wip")
+    (root / "wip/aria/danbooru_1.txt").write_text("mine")
+    advance(settings(advanced, LOOSE), "wip")
+    assert len(list(root.glob("wip/*/*.png"))) == 5
+    advance(settings(advanced, STRICT), "wip")
+    assert [path.name for path in root.glob("wip/*/*.png")] == ["danbooru_1.png"]
+    assert (root / "wip/aria/danbooru_1.txt").read_text() == "mine"
+    (root / "filtered/aria/danbooru_1.png").unlink()
+    advance(settings(advanced, LOOSE), "wip")
+    assert not (root / "wip/aria/danbooru_1.png").exists(), "who decides last, decides"
+
+
+def test_a_decision_holds_while_the_stages_before_come_and_go(advanced: Project) -> None:
+    root = advanced.dataset.root
+    for path in root.glob("wip/aria/danbooru_1.*"):
+        path.unlink()
+    advance(settings(advanced, STRICT), "wip")
+    advance(settings(advanced, LOOSE), "wip")
+    assert not list(root.glob("wip/aria/danbooru_1.*"))
+    assert (root / "cleaned/aria/danbooru_1.png").exists()
+
+
+def test_a_conflict_is_over_when_the_function_makes_the_same(advanced: Project) -> None:
+    root = advanced.dataset.root
+    mine = root / "edited/aria/danbooru_0.png"
+    mine.unlink()
+    Image.new("RGB", (300, 300), "red").save(mine)
+    raw = root / "raw/aria/danbooru_0.png"
+    raw.unlink()
+    Image.new("RGB", (300, 300), "blue").save(raw)
+    assert advance(open_project(root), "edited")[-1].conflicts == ("aria/danbooru_0.png",)
+    raw.unlink()
+    raw.write_bytes(mine.read_bytes())
+    assert advance(open_project(root), "edited")[-1].conflicts == ()
+
+
+def test_verdicts_on_stems_with_dots_stay(project: Project) -> None:
+    root = project.dataset.root
+    Image.new("RGB", (9, 9)).save(root / "raw/aria/a.b.png")
+    Image.new("RGB", (300, 300)).save(root / "raw/aria/a.png")
+    advance(open_project(root), "filtered")
+    (root / "raw/aria/a.png").unlink()
+    Image.new("RGB", (301, 300)).save(root / "raw/aria/a.png")
+    advance(open_project(root), "filtered")
+    lock = read_lock(project.dataset, open_project(root).dataset.head_tree, "filtered")
+    assert lock is not None
+    assert list(lock.dropped) == ["aria/a.b"]

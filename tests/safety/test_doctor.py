@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -85,9 +86,19 @@ def test_images_that_are_not_here_and_an_index_that_is_none(advanced: Project) -
     for path in root.glob(".git/lfs/objects/*/*/*"):
         path.unlink()
     assert checks(advanced)["images"].state == "note"
-    assert checks(advanced)["images"].cure == "git lfs pull"
+    assert checks(advanced)["images"].cure == "dsk pull"
     (root / ".git/index").write_bytes(b"noise" * 20)
     assert checks(advanced)["index"].cure == "dsk verify makes it anew"
+
+
+def test_an_old_lock_of_git_is_one_problem(advanced: Project) -> None:
+    lock = advanced.dataset.root / ".git/index.lock"
+    lock.touch()
+    assert checks(advanced)["locks of git"].state == "note"
+    os.utime(lock, (1e9, 1e9))
+    check = checks(advanced)["locks of git"]
+    assert check.state == "problem"
+    assert check.what.startswith("1 file,")
 
 
 def test_who_holds_the_lock(advanced: Project) -> None:

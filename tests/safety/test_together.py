@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -93,3 +94,19 @@ def test_what_is_done_is_on_the_disk(project: Project, scrape: Callable[..., Pat
     assert [at for at in places("fsync(", "refs/heads/main.lock") if at < moved]
     assert [at for at in places("fsync(", "journal.json") if at < journal]
     assert len(places("fsync(")) < 20, "no sync for each file"
+
+
+@pytest.mark.parametrize("is_dsk", [True, False])
+def test_a_wait_is_told(advanced: Project, is_dsk: bool) -> None:
+    root = advanced.dataset.root
+    with (root / ".dsk/lock").open("r+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.write(f"{os.getpid() if is_dsk else 2**22 + 1:<20}")
+        lock.flush()
+        with subprocess.Popen(dsk_words(root, "undo"), stderr=subprocess.PIPE, text=True) as waiting:
+            assert waiting.stderr is not None
+            who = f"another dsk (process {os.getpid()})" if is_dsk else "another process"
+            assert waiting.stderr.readline() == f"waiting for {who} …\n"
+            fcntl.flock(lock, fcntl.LOCK_UN)
+            assert waiting.stderr.read() == ""
+    assert waiting.returncode == 0

@@ -332,3 +332,30 @@ def test_the_command(advanced: Project, dsk: Callable[..., object]) -> None:
     assert done.returncode == 0, done.stderr
     assert "1 damage found: 1 repaired; the damaged bytes are in .dsk/lost/" in done.stdout
     assert dsk(root, "verify").stdout.endswith("no damage\n")
+
+
+@pytest.mark.parametrize("is_packed", [False, True], ids=["missing", "damaged in a pack"])
+def test_what_is_lost_here_comes_from_a_clone_on_this_computer(
+    advanced: Project, git: Git, tmp_path: Path, is_packed: bool
+) -> None:
+    root = advanced.dataset.root
+    git(tmp_path, "clone", "-q", "--no-checkout", "--no-hardlinks", str(root), "whole")
+    if is_packed:
+        git(root, "gc", "-q")
+        (pack,) = (root / ".git/objects/pack").glob("*.pack")
+        commit = git(root, "rev-parse", "HEAD~1").strip()
+        row = next(row for row in git(root, "verify-pack", "-v", str(pack)).splitlines() if row.startswith(commit))
+        flip(pack, int(row.split()[4]) + 5)
+    else:
+        unpack(root, git)
+        for oid in git(root, "rev-parse", "HEAD~1", "HEAD~2", "HEAD~2^{tree}").split():
+            (root / ".git/objects" / oid[:2] / oid[2:]).unlink()
+    left = repair(root)
+    assert left.num_left > 0
+    cures = {one.cure for one in left.damages if not one.repaired}
+    assert all(cure.startswith("git remote add whole FOLDER") for cure in cures)
+    git(root, "remote", "add", "whole", str(tmp_path / "whole"))
+    done = repair(root)
+    assert [one for one in done.damages if not one.repaired] == []
+    assert "written anew from another copy" in {one.repaired for one in done.damages}
+    assert_sound(root, git)

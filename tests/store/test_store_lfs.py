@@ -163,7 +163,7 @@ def test_a_store_that_cannot_be_written_says_so(store: LfsStore) -> None:
 def test_an_object_that_this_clone_lacks_is_an_error_with_a_cure(store: LfsStore) -> None:
     with pytest.raises(RepositoryError, match=SHA[:12]) as caught:
         store.read(SHA)
-    assert "git lfs pull" in caught.value.hint
+    assert "dsk pull" in caught.value.hint
     assert store.read(EMPTY) == b"", "git-lfs stores no empty object"
 
 

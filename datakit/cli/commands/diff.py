@@ -84,7 +84,8 @@ def _write(
         written = write_sheet(project.dataset, compared, chosen, page, limit=limit, progress=bar)
     if is_told:
         cut = f" of {written.num_items:,}" if written.num_items > written.num_shown else ""
-        say(f"wrote {page}: {written.num_shown:,}{cut} items, {written.size_bytes / 1e6:.1f} MB")
+        word = "item" if written.num_items == 1 else "items"
+        say(f"wrote {page}: {written.num_shown:,}{cut} {word}, {written.size_bytes / 1e6:.1f} MB")
 
 
 def _print(comparison: Comparison, chosen: StageChange | None, stage: str) -> None:
@@ -101,10 +102,12 @@ def _print(comparison: Comparison, chosen: StageChange | None, stage: str) -> No
     _print_files(comparison)
     if chosen is not None:
         others = len(comparison.stages) > 1 and not stage
-        say(f"\n{chosen.stage}" + (", the last stage that differs (--stage shows another):" if others else ":"))
+        say("")
+        say(chosen.stage + (", the last stage that differs (--stage shows another):" if others else ":"))
         _print_items(chosen)
     elif stage:
-        say(f"\nnothing differs in {stage}")
+        say("")
+        say(f"nothing differs in {stage}")
 
 
 def _moment(moment: Moment) -> str:
@@ -132,7 +135,8 @@ def _counts(rows: Iterable[tuple[str, int]]) -> str:
 
 def _print_settings(settings: Sequence[FieldChange]) -> None:
     if settings:
-        say("\ndsk.toml:")
+        say("")
+        say("dsk.toml:")
     for change in settings:
         say(f"  {_field(change)}")
 
@@ -145,7 +149,8 @@ def _print_files(comparison: Comparison) -> None:
         place = f"{top}/{name}" if top == EXPORT and rest else change.path
         rows.setdefault(place, Counter())[change.mark] += 1
     if rows:
-        say("\nother files:")
+        say("")
+        say("other files:")
     for place, counts in islice(rows.items(), _SHOWN_FIELDS):
         say(f"  {place}: {', '.join(f'{number:,} {mark}' for mark, number in sorted(counts.items()))}")
     _more(len(rows), _SHOWN_FIELDS)

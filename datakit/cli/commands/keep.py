@@ -6,7 +6,7 @@ import click
 
 from datakit.actions.deciding import Decision, keep
 from datakit.actions.project import open_project
-from datakit.cli.output import say, say_json
+from datakit.cli.output import say, say_json, tell_skipped
 
 _SHOWN = 10
 
@@ -27,6 +27,7 @@ def command(items: tuple[str, ...], stage: str, theirs: bool, as_json: bool) -> 
         say_json(done)
         return
     say(done.subject)
+    tell_skipped([f"{one.key}: {one.why}" for one in done.skipped])
     for one in done.decisions[:_SHOWN]:
         say(f"  {_told(one, theirs=theirs)}")
     if len(done.decisions) > _SHOWN:
@@ -40,5 +41,5 @@ def _told(one: Decision, *, theirs: bool) -> str:
         side = "gone, like its source" if one.is_gone else "taken from its source" if theirs else "yours stays"
         return f"{', '.join(one.files)}: {side}"
     if one.rule:
-        return f"{one.stage}/{one.key}: back, although {one.rule} says: {one.reason}"
+        return f"{one.stage}/{one.key}: back, although {one.rule} says: {one.rule_reason}"
     return f"{one.stage}/{one.key}: back as {one.stage} made it"

@@ -50,7 +50,9 @@ def _print(linted: Linted) -> None:
         )
     else:
         for one in report.findings:
-            say(f"{one.severity} {one.code} {one.name}: {one.shown_path}\n  {one.message}\n  cure: {one.hint}")
+            say(f"{one.severity} {one.code} {one.name}: {one.shown_path}")
+            say(f"  {one.message}")
+            say(f"  cure: {one.hint}")
     counts = report.counts()
     words = [
         f"{counts[name]} {name}{'s' if counts[name] != 1 else ''}"

@@ -12,10 +12,9 @@ _SHOWN = 10
 
 
 @click.command("mv")
-@click.argument("items", nargs=-1, required=True, metavar="ITEM...")
-@click.argument("new", metavar="NEW")
+@click.argument("words", nargs=-1, required=True, metavar="ITEM... NEW")
 @click.option("--json", "as_json", is_flag=True, help="Print what was renamed as JSON.")
-def command(items: tuple[str, ...], new: str, as_json: bool) -> None:
+def command(words: tuple[str, ...], as_json: bool) -> None:
     """Rename an item, in every stage at once: image, caption and record.
 
     NEW is `concept/stem`, or a stem alone, which stays in the item's concept. Where it ends with a slash it is a
@@ -25,6 +24,9 @@ def command(items: tuple[str, ...], new: str, as_json: bool) -> None:
     Examples: dsk mv aria/danbooru_12 aria/smiling
               dsk mv 'aria/back_*' wip/aria/x.png aria_back/
     """
+    *items, new = words
+    if not items:
+        raise click.UsageError(f"NEW is missing: what is '{new}' to be called? (dsk mv ITEM NEW)")
     done = rename(open_project(Path.cwd()), items, new)
     if as_json:
         say_json(done)

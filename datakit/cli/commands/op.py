@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from datakit.actions.project import open_project
-from datakit.cli.output import say, say_json, table
+from datakit.cli.output import say, say_block, say_json, table
 from datakit.model.record import compact_json
 from datakit.repo.operations.logbook import LoggedOperation, OperationDetails, PlaceCount, read_details, read_log
 from datakit.repo.operations.oplog import Operation
@@ -93,9 +93,10 @@ def _print(shown: OperationDetails, number: int) -> None:
         if value:
             say(f"  {name:<10} {value}")
     if shown.text:
-        say(f"\n{shown.text}")
+        say_block(f"\n{shown.text}")
     if not shown.files:
-        say("\nno file changed")
+        say("")
+        say("no file changed")
         return
     say("")
     for place in shown.places:

@@ -49,3 +49,5 @@ def _print(done: Restored, revision: str) -> None:
         say(f"  {one.key}: {tell_stages(one.stages)}{taken}")
     if len(done.items) > _SHOWN:
         say(f"  … and {len(done.items) - _SHOWN:,} more (--json lists them)")
+    if done.stale:
+        say("next: dsk advance, and the later stages follow")

@@ -31,10 +31,12 @@ def command(as_json: bool) -> None:
     if as_json:
         say_json(status)
         return
-    say(f"{status.root} on {status.branch or 'no branch'} at {status.commit[:10]}")
+    say(f"{status.root} on {status.branch or 'no branch'}{f' at {status.commit[:10]}' if status.commit else ''}")
+    if status.problem:
+        say(f"problem: {status.problem}")
     numbers = ("images", "captions", "dropped", "by hand")
     table(("stage", *numbers, "state"), [_row(one) for one in status.stages], right=numbers)
-    if status.hand_edits:
+    if status.hand_edits and not status.problem:
         say(f"hand edits: {status.hand_edits_summary}; the next operation commits them")
     for stage in status.stages:
         for path in stage.conflicts[:_SHOWN]:

@@ -26,7 +26,8 @@ def command(name: str, create: bool, revision: str, as_json: bool) -> None:
     if as_json:
         say_json(done)
         return
-    say(f"on {done.branch.name} at {done.branch.commit[:10]}: {done.branch.subject}")
+    is_here = not create and done.before == done.branch.name
+    say(f"{'already ' if is_here else ''}on {done.branch.name} at {done.branch.commit[:10]}: {done.branch.subject}")
     if done.left_behind:
         short = done.left_behind[:10]
         note(f"note: no branch has commit {short} any more: dsk branch NAME --from {short}")

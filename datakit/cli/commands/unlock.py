@@ -6,7 +6,7 @@ import click
 
 from datakit.actions.project import open_project
 from datakit.actions.unlocking import unlock
-from datakit.cli.output import say, say_json
+from datakit.cli.output import say, say_json, tell_skipped
 
 
 @click.command("unlock")
@@ -27,3 +27,4 @@ def command(items: tuple[str, ...], stage: str, as_json: bool) -> None:
         say(f"{path}: writable")
     for path in done.already:
         say(f"{path}: was writable already")
+    tell_skipped([f"{key} has no image there" for key in done.skipped])

@@ -54,7 +54,7 @@ def _print(verified: Verified, seconds: float) -> None:
             say(f"… and {len(rows) - _SHOWN:,} more (--json lists them)")
     if verified.missing:
         more = f" and {len(verified.missing) - 1:,} more" if len(verified.missing) > 1 else ""
-        say(f"not in this clone: the image of {verified.missing[0]}{more}; git lfs pull brings them")
+        say(f"not in this clone: the image of {verified.missing[0]}{more}; dsk pull brings them")
     if verified.num_missing_before:
         number = Counted(verified.num_missing_before, "image")
         say(f"not in this clone: {number} of earlier commits only; git lfs fetch --all brings them")

@@ -9,6 +9,7 @@ from datakit.actions.explaining import Explanation, Verdict, explain
 from datakit.actions.project import open_project
 from datakit.cli.output import say, say_json, table
 from datakit.model.provenance import Doer
+from datakit.repo.items import typed
 
 
 @click.command("why")
@@ -59,7 +60,7 @@ def _cause(verdict: Verdict) -> str:
         case "dropped":
             return rule
         case "removed":
-            return (f"{verdict.reason}: " if verdict.reason else "") + by
+            return (f"{verdict.reason}: " if verdict.reason else "") + by.removesuffix(f": {verdict.reason}")
         case "deleted":
             return "by hand, not committed yet"
         case "waiting":
@@ -85,14 +86,19 @@ def _by(operation: Doer) -> str:
 def _next(found: Explanation) -> list[str]:
     """What a person can do about it."""
     if found.renamed_to:
-        return [f"it is called {found.renamed_to} now: dsk why {found.renamed_to}"]
+        return [f"it is called {found.renamed_to} now: dsk why {typed(found.renamed_to)}"]
+    name = typed(found.key)
     lines = []
     if found.is_missing:
         lines.append("no stage has it")
     if found.can_restore:
-        lines.append(f"dsk restore {found.key} brings it back")
+        lines.append(f"dsk restore {name} brings it back")
     if any(one.standing == "dropped" for one in found.stages):
-        lines.append(f"dsk keep {found.key} overrules the rule")
+        lines.append(f"dsk keep {name} overrules the rule")
+    has_conflict = any(one.has_conflict for one in found.stages)
+    if has_conflict:
+        lines.append(f"dsk keep {name} keeps yours, dsk keep --theirs {name} takes what its source became")
     if any(one.stale for one in found.stages):
-        lines.append("dsk advance runs what must run again")
+        then = "then dsk advance" if has_conflict else "dsk advance"
+        lines.append(f"{then} runs what must run again")
     return lines

@@ -217,6 +217,7 @@ def _merge_locks(dataset: Dataset, base: Lock | None, ours: Lock | None, theirs:
         auto=auto.hex() if auto else "",
         inputs={**ours.inputs, source: _as_if_unread(dataset, ours.inputs.get(source, ""), others)},
         dropped=dropped,
+        decided=_merge_decisions(base.decided if base else {}, ours.decided, theirs.decided),
     )
 
 
@@ -236,6 +237,14 @@ def _as_if_unread(dataset: Dataset, tree_id: str, keys: Iterable[str]) -> str:
 
 def _auto(lock: Lock | None) -> bytes | None:
     return bytes.fromhex(lock.auto) if lock and lock.auto else None
+
+
+def _merge_decisions(base: Mapping[str, bool], ours: Mapping[str, bool], theirs: Mapping[str, bool]) -> dict[str, bool]:
+    """The side that decided anew counts, ours where both did."""
+    return {
+        key: theirs[key] if key in theirs and (key not in ours or ours[key] == base.get(key)) else ours[key]
+        for key in sorted({*ours, *theirs})
+    }
 
 
 def _merge_verdicts(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
 import msgspec
 import pygit2
 
 from datakit.errors import DskError, StateError, UsageError, WriteError
 from datakit.registry import nearest
+from datakit.repo.branches.astray import standing_tree
 from datakit.repo.dataset import Dataset
 from datakit.repo.operations.oplog import read_operation
 from datakit.repo.operations.steps import Step, disk_errors, take_step
@@ -56,6 +59,9 @@ def create_branch(dataset: Dataset, name: str, commit: bytes) -> Branch:
         UsageError: no name for a branch, or a taken one.
     """
     _check_free(dataset, name)
+    heads = dataset.objects_folder.parent / "refs/heads"
+    if not os.access(heads, os.W_OK):
+        raise WriteError(f"{heads}: not writable", hint="the dataset's folder must be writable")
     try:
         dataset.repo.branches.local.create(name, dataset.commit(commit))
     except (pygit2.GitError, ValueError) as error:
@@ -83,7 +89,7 @@ def delete_branch(dataset: Dataset, name: str, *, force: bool = False) -> Branch
         UsageError: no such branch, or the one that HEAD stands on.
         StateError: operations are on no other branch, and `force` is not given.
     """
-    found = _branch(dataset, _known(dataset, name))
+    found = _branch(dataset, _known(dataset, name, hint="dsk branch lists them"))
     if found.is_current:
         raise UsageError(f"'{name}' is the branch you are on", hint="dsk switch to another one first")
     alone = _only_here(dataset, found)
@@ -127,12 +133,11 @@ def _follow(dataset: Dataset, name: str) -> None:
         dataset.repo.branches.local[made.name].upstream = theirs
 
 
-def _known(dataset: Dataset, name: str) -> str:
+def _known(dataset: Dataset, name: str, *, hint: str) -> str:
     names = list(dataset.repo.branches.local)
     if name not in names:
         like = nearest(name, names)
-        hint = f"did you mean '{like}'?" if like else f"dsk switch -c {name} begins it"
-        raise UsageError(f"no branch '{name}'", hint=hint)
+        raise UsageError(f"no branch '{name}'", hint=f"did you mean '{like}'?" if like else hint)
     return name
 
 
@@ -146,11 +151,14 @@ def switch_branch(dataset: Dataset, name: str) -> Branch:
         StateError: HEAD stands on no branch, and there are hand edits that would belong to none.
     """
     _follow(dataset, name)
-    _known(dataset, name)
+    _known(dataset, name, hint=f"dsk switch -c {name} begins it")
     if dataset.repo.head_is_detached:
         with held(dataset):
             _refuse_homeless_edits(dataset)
             _move(dataset, name)
+    elif dataset.astray:
+        with held(dataset):
+            _move(dataset, name, found=standing_tree(dataset, name))
     else:
         with session(dataset):
             _move(dataset, name)
@@ -189,14 +197,18 @@ def _refuse_homeless_edits(dataset: Dataset) -> None:
         )
 
 
-def _move(dataset: Dataset, name: str) -> None:
-    """Let HEAD, index and work tree go to a branch; the caller holds the dataset, its hand edits saved."""
+def _move(dataset: Dataset, name: str, *, found: bytes | None = None) -> None:
+    """Let HEAD, index and work tree go to a branch; the caller holds the dataset, its hand edits saved.
+
+    `found` is the tree that stands in the work tree where HEAD has none.
+    """
     reference = dataset.repo.branches.local[name]
     if reference.is_head():
         return
     new = _tip(reference)
-    found, made = dataset.head_tree, dataset.tree_of(new)
+    found, made = found or dataset.head_tree, dataset.tree_of(new)
     with disk_errors(dataset):
+        dataset.objects.flush()
         if made is not None:
             refuse_obstacles(dataset, found, made)
         take_step(dataset, Step(dataset.head, new, found, made, f"switch: {name}", _HEADS + name))

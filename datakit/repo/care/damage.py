@@ -12,6 +12,9 @@ from datakit.model.item import ImageRef
 from datakit.store.fsck import BadPack, Walk
 from datakit.store.index import Index
 
+FROM_CLONE = "git remote add whole FOLDER, of a whole clone on this computer; then dsk verify"
+"""Git itself fetches nothing that its references lead to already."""
+
 Supply = tuple[str, bytes]
 """(type, content) of a git object."""
 
@@ -58,6 +61,8 @@ class Look(msgspec.Struct):
     files: dict[str, BadFile] = msgspec.field(default_factory=dict)
     supplies: dict[bytes, Supply] = msgspec.field(default_factory=dict)
     """Damaged git objects whose content stands elsewhere."""
+    from_copies: set[bytes] = msgspec.field(default_factory=set)
+    """Those of `supplies` that another copy of the dataset has."""
     loose: list[bytes] = msgspec.field(default_factory=list)
     """Damaged git objects that nothing refers to."""
     packs: list[BadPack] = msgspec.field(default_factory=list)

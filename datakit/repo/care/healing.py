@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import shutil
 import time
@@ -12,10 +14,10 @@ from typing import cast
 import msgspec
 import pygit2
 
-from datakit.errors import InputError
+from datakit.errors import InputError, WriteError
 from datakit.model.item import ImageRef
 from datakit.model.progress import Progress, silent
-from datakit.repo.care.damage import BadFile, Damage, Look
+from datakit.repo.care.damage import FROM_CLONE, BadFile, Damage, Look
 from datakit.repo.care.verifying import look
 from datakit.repo.dataset import Dataset
 from datakit.repo.operations.transaction import held
@@ -27,7 +29,6 @@ from datakit.store.index import locked_index
 
 LOST = "lost"
 """Folder of `.dsk` where damaged bytes go."""
-_FROM_CLONE = "git fetch it from a clone, or copy it from a clone's .git/objects"
 _SOURCES = {"tree": "git's index", "blob": "the file in the work tree"}
 _BY_VERIFY = "dsk verify repairs it"
 _IMAGE_CURE = "git lfs fetch --all, or copy it from another clone's .git/lfs/objects"
@@ -69,13 +70,19 @@ def verify(
         LockedError: another process is writing.
         WriteError: the disk is full or refuses.
     """
-    with held(dataset):
+    with held(dataset) if repair else _held_if_possible(dataset):
         found = look(dataset, stages, progress)
         healing = _Healing(dataset, found, repair=repair)
         mended = tuple(healing.mend_packs())
         if mended:  # git can read them again, and with them what was thought missing
             healing.found = found = look(dataset, stages, progress)
-        damages = (*mended, *healing.all())
+        damages = [*mended, *healing.all()]
+        while repair and healing.found.from_copies:  # what they lead to could not be read before
+            healing.found = found = look(dataset, stages, progress)
+            more = list(healing.all())
+            damages = [one for one in damages if one.repaired] + more
+            if not any(one.repaired for one in more):
+                break
         missing = tuple(
             sorted(path for path, blob in found.head.items() if found.pointers.get(blob, ("",))[0] in found.missing)
         )
@@ -84,12 +91,24 @@ def verify(
             num_files=found.num_files,
             num_git_objects=len(found.walk.seen),
             num_bytes=found.num_bytes + found.walk.num_bytes,
-            damages=damages,
+            damages=tuple(damages),
             num_hand_edits=found.num_hand_edits,
             missing=missing,
             num_missing_before=found.missing_before,
             lost=str(healing.lost.relative_to(dataset.root)) if healing.lost.is_dir() else "",
         )
+
+
+@contextlib.contextmanager
+def _held_if_possible(dataset: Dataset) -> Iterator[None]:
+    """Hold the dataset while it is looked at; where nothing can be written, nobody writes."""
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(held(dataset))
+        except WriteError as error:
+            if getattr(error.__cause__, "errno", 0) not in {errno.EACCES, errno.EPERM, errno.EROFS}:
+                raise
+        yield
 
 
 class _Healing:
@@ -151,7 +170,7 @@ class _Healing:
         if not pack.is_listed:
             return "", f"move {self._shown(pack.path.with_suffix('.idx'))} away, then git index-pack on the pack"
         if any(oid not in self.found.supplies and pack_of(self.git / "objects", oid) == pack.path for oid in bad):
-            return "", _FROM_CLONE
+            return "", FROM_CLONE
         if not self.repair:
             return "", _BY_VERIFY
         salvage(self.git / "objects", pack.path, self.found.supplies)
@@ -169,7 +188,7 @@ class _Healing:
             is_there = loose_path(folder, oid).exists() or pack_of(folder, oid) is not None
             damage = Damage(kind="git", path=oid.hex() + where, what="damaged" if is_there else "missing")
             supply = self.found.supplies.get(oid)
-            repaired, cure = "", _FROM_CLONE
+            repaired, cure = "", FROM_CLONE
             if supply is not None and not self.repair:
                 cure = _BY_VERIFY
             elif self.repair:
@@ -177,7 +196,8 @@ class _Healing:
                 if not is_whole and supply is not None:
                     write_objects(folder, {oid: supply})
                 if supply is not None and self._reads(oid):
-                    repaired = f"written anew from {_SOURCES[supply[0]]}"
+                    source = "another copy" if oid in self.found.from_copies else _SOURCES[supply[0]]
+                    repaired = f"written anew from {source}"
                 elif is_whole:
                     repaired = "another copy of it was there"
             yield msgspec.structs.replace(damage, **self._outcome((repaired, cure)))
@@ -274,7 +294,7 @@ class _Healing:
             return "a folder above it is a symbolic link: put the folder itself there"
         pointed = self.found.pointers.get(bad.blob)
         if pointed is None:
-            return "" if self._reads(bad.blob) else f"git's copy is gone too: {_FROM_CLONE}"
+            return "" if self._reads(bad.blob) else f"git's copy is gone too: {FROM_CLONE}"
         is_whole = pointed[0] not in self.found.images and self.dataset.lfs.has(ImageRef(*pointed, ""))
         return "" if is_whole else f"the store's copy is gone too: {_IMAGE_CURE}"
 

@@ -21,7 +21,8 @@ from datakit.model.lock import decode_lock
 from datakit.model.order import COMPUTED, RAW
 from datakit.model.progress import Progress
 from datakit.model.record import decode_record
-from datakit.repo.care.damage import BadFile, Damage, Look
+from datakit.repo.care.copies import supply_from_copies
+from datakit.repo.care.damage import FROM_CLONE, BadFile, Damage, Look
 from datakit.repo.dataset import Dataset
 from datakit.repo.layout import is_managed, is_stored_as_pointer
 from datakit.repo.worktree.indexed import is_indexed
@@ -49,6 +50,7 @@ def look(dataset: Dataset, stages: Sequence[str], progress: Progress) -> Look:
     _read_work_tree(dataset, found, progress)
     if walk.bad:
         _supply_trees(found)
+        supply_from_copies(dataset, found)
     if not stages:
         found.loose = list(unreached_loose(dataset.objects_folder, walk))
         found.packs = list(bad_packs(dataset.objects_folder, lambda done, all_: progress("packs", done, all_)))
@@ -169,7 +171,7 @@ def _check_locks(dataset: Dataset, found: Look, stages: Sequence[str]) -> None:
             auto = b"\0"
         if auto and not found.walk.is_whole(auto):
             what = "names a tree that is missing or damaged, the base of the stage's next merge"
-            fetch = "git fetch --unshallow" if _shallow(dataset.objects_folder.parent) else "git fetch it from a clone"
+            fetch = "git fetch --unshallow" if _shallow(dataset.objects_folder.parent) else FROM_CLONE
             cure = f"{fetch}; without it, captions edited by hand may become conflicts"
             found.other.append(Damage(kind="lock", path=path, what=what, cure=cure))
 

@@ -115,6 +115,7 @@ class Mover:
             auto=self._tree_id(lock.auto),
             dropped={self.path(key): self._drop(key, drop) for key, drop in verdicts.items()},
             conflicts={self.path(path): conflict for path, conflict in lock.conflicts.items()},
+            decided={self.path(key): stays for key, stays in lock.decided.items() if not self._is_overwritten(key)},
         )
 
     def _is_overwritten(self, key: str) -> bool:

@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from datakit.errors import LockedError
+from datakit.errors import LockedError, RepositoryError
 from datakit.model.item import ImageRef
 from datakit.model.naming import one_line
 from datakit.model.record import compact_json
@@ -143,9 +143,10 @@ def session(dataset: Dataset) -> Iterator[None]:
     Raises:
         LockedError: another process is writing.
         WriteError: the disk is full or refuses.
+        RepositoryError: HEAD stands on no branch, or on one that does not exist beside others that do.
     """
     with held(dataset):
-        dataset.branch_ref  # noqa: B018  a detached HEAD is refused before any work
+        _refuse_homeless(dataset)
         dataset.prepare()
         if dataset.head is not None:
             save_hand_edits(dataset)
@@ -154,6 +155,13 @@ def session(dataset: Dataset) -> Iterator[None]:
             yield
         finally:
             dataset.in_session = False
+
+
+def _refuse_homeless(dataset: Dataset) -> None:
+    """Refuse before any work a HEAD from which a commit would belong to no branch, or begin a second history."""
+    dataset.branch_ref  # noqa: B018  refuses a detached HEAD
+    if dataset.astray:
+        raise RepositoryError(f"{dataset.root}: {dataset.astray}", hint=dataset.way_back())
 
 
 def save_hand_edits(dataset: Dataset) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
@@ -20,7 +20,6 @@ from datakit.model.comparison import (
     Picture,
     RecordChange,
     StageChange,
-    count_tags,
     mark_of,
 )
 from datakit.model.item import CAPTION_EXTENSION, LOCK_NAME, RECORD_EXTENSION, is_image, split_path
@@ -30,7 +29,8 @@ from datakit.repo.items import STAGES_OF_ITEMS
 from datakit.repo.operations.matching import match_renames
 from datakit.repo.stagetree import read_lock
 from datakit.store.objects import Change, diff
-from datakit.tags.captions import parse_tags
+from datakit.tags.captions import spell_tags
+from datakit.tags.names import to_canonical
 
 Wanted = Callable[[str, str], bool]
 """(stage, item key) → whether it is asked for."""
@@ -111,8 +111,8 @@ class _Stage:
         return StageChange(
             stage=self.stage,
             items=items,
-            tags_added=count_tags(caption.tags_added for caption in captions),
-            tags_removed=count_tags(caption.tags_removed for caption in captions),
+            tags_added=_totals(caption.tags_added for caption in captions),
+            tags_removed=_totals(caption.tags_removed for caption in captions),
         )
 
     def _parts(self) -> tuple[dict[str, _Parts], dict[str, str]]:
@@ -185,23 +185,32 @@ class _Stage:
         return self.dataset.objects.read(blob)
 
 
+def _totals(lists: Iterable[tuple[str, ...]]) -> dict[str, int]:
+    """Tag → in how many of the lists, however they write it; told as most of them do."""
+    spellings: dict[str, Counter[str]] = defaultdict(Counter)
+    for tags in lists:
+        for text in tags:
+            spellings[to_canonical(text)][text] += 1
+    counts = {min(found, key=lambda text: (-found[text], text)): found.total() for found in spellings.values()}
+    return dict(sorted(counts.items(), key=lambda row: (-row[1], row[0])))
+
+
 def compare_captions(before: str | None, after: str | None) -> CaptionChange:
-    """Two captions that are not equal, as lists of canonical tags."""
-    old, new = parse_tags(before or ""), parse_tags(after or "")
+    """Two captions that are not equal, as lists of tags."""
+    old, new = spell_tags(before or ""), spell_tags(after or "")
     mark: CaptionMark
     if before is None or after is None:
         mark = "added" if before is None else "removed"
-    elif set(old) != set(new):
+    elif old.keys() != new.keys():
         mark = "changed"
     else:
-        mark = "respelled" if old == new else "reordered"
-    known, now = set(old), set(new)
+        mark = "respelled" if list(old) == list(new) else "reordered"
     return CaptionChange(
         mark=mark,
         before=before,
         after=after,
-        tags_added=tuple(tag for tag in new if tag not in known),
-        tags_removed=tuple(tag for tag in old if tag not in now),
+        tags_added=tuple(text for tag, text in new.items() if tag not in old),
+        tags_removed=tuple(text for tag, text in old.items() if tag not in new),
     )
 
 

@@ -10,19 +10,13 @@ from datakit.errors import UsageError
 from datakit.model.item import is_image, split_path, stem_of
 from datakit.repo.dataset import Dataset
 from datakit.repo.items import STAGES_OF_ITEMS as STAGES
-from datakit.repo.items import Address, has_item, item_files, known_keys, resolve, split_word
+from datakit.repo.items import Address, has_item, is_pattern, item_files, known_keys, resolve, split_word, typed
 from datakit.repo.operations.oplog import read_operation
 from datakit.repo.past.itemlog import NOTHING, ItemFinder, renames_of
 from datakit.store.objects import FILE_MODE, TREE_MODE, Entry, Objects
 
-_PATTERN = frozenset("*?[")
 _FILE_LINE = FILE_MODE + b" "
 _OID_AND_NUL = 21
-
-
-def is_pattern(word: str) -> bool:
-    """Whether a word may name several items."""
-    return not _PATTERN.isdisjoint(word)
 
 
 def resolve_ever(dataset: Dataset, word: str) -> list[Address]:
@@ -48,7 +42,7 @@ def resolve_ever(dataset: Dataset, word: str) -> list[Address]:
         if not gone:
             raise
     if len(gone) > 1:
-        raise UsageError(f"'{word}' could be {' or '.join(gone[:3])}", hint=f"write {gone[0]}")
+        raise UsageError(f"'{word}' could be {' or '.join(gone[:3])}", hint=f"write {typed(gone[0])}")
     return [Address(gone[0], "")]
 
 

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from datakit.model.item import CAPTION_EXTENSION, split_path
-from datakit.model.lock import Lock
+from datakit.model.item import CAPTION_EXTENSION
+from datakit.model.lock import Lock, item_of
 from datakit.model.order import COMPUTED, before
 from datakit.repo.dataset import Dataset
 from datakit.repo.items import has_item
@@ -68,7 +68,7 @@ def rebase_items(dataset: Dataset, root: bytes, returned: Iterable[Returned]) ->
 def _missing(dataset: Dataset, auto: bytes | None, lock: Lock, rows: Iterable[Returned]) -> dict[str, Value]:
     """What the function had made of the items, under the names of now: path → blob id."""
     now = TreeView(dataset, auto)
-    judged = {split_path(key)[0] for key in lock.dropped} | lock.dropped.keys()
+    judged = {item_of(key) for key in lock.dropped} | lock.dropped.keys()
     found: dict[str, Value] = {}
     views: dict[bytes, TreeView] = {}
     for row in rows:

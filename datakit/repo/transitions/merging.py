@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -27,10 +28,17 @@ class Merged(msgspec.Struct, frozen=True):
 
 
 def merge_stage(
-    dataset: Dataset, base: bytes | None, ours: bytes | None, theirs: bytes | None, *, previous: Lock | None
+    dataset: Dataset,
+    base: bytes | None,
+    ours: bytes | None,
+    theirs: bytes | None,
+    *,
+    previous: Lock | None,
+    decided: Mapping[str, bool] = MappingProxyType({}),
 ) -> Merged:
     """Merge trees of one stage: `base` and `theirs` by the function, `ours` as it stands.
 
+    `decided` has the items that a person brought in or took out, which no change of the function's mind overrules.
     Costs what people changed, not the size of the stage: `theirs` with the changes base → ours applied.
     """
     made = TreeView(dataset, theirs)
@@ -38,7 +46,8 @@ def merge_stage(
     edits: dict[str, Value] = dict(_odd_entries(dataset.objects, base, ours))
     conflicts: dict[str, Conflict] = {}
     gone: list[str] = []
-    placed: set[str] = set()
+    held = {key for key, stays in decided.items() if stays and sides[1].item(key).images and not made.item(key).images}
+    placed = set(held)
     changes = sorted(diff(dataset.objects, base, ours), key=lambda change: _is_caption(change.path))
     for path in _removed_again(changes, made):
         edits[path] = None
@@ -58,8 +67,23 @@ def merge_stage(
             found = _take_place(change, made, sides, edits)
             if found is not None:
                 conflicts[change.path] = found
+    for key, stays in decided.items():
+        if key in held or not (stays or sides[1].item(key).images):
+            edits |= _as_decided(key, sides[1] if stays else None, made)
     tree = edit_tree(dataset.objects, theirs, edits.items())
-    return Merged(tree, {**still_open(dataset, previous, tree), **conflicts}, tuple(gone))
+    open_still = still_open(dataset, previous, tree)
+    settled = [path for path in open_still if made.blob(path) == bytes.fromhex(open_still[path].ours)]
+    for path in settled:  # the function makes the very same by now
+        del open_still[path]
+    return Merged(tree, {**open_still, **conflicts}, tuple(gone))
+
+
+def _as_decided(key: str, ours: TreeView | None, made: TreeView) -> dict[str, Value]:
+    """What brings an item in as ours has it, or takes it out (None)."""
+    caption = f"{key}.{CAPTION_EXTENSION}"
+    if ours is not None:
+        return {**ours.item(key).images, caption: ours.blob(caption)}
+    return dict.fromkeys([*made.item(key).images, caption])
 
 
 def _odd_entries(

@@ -9,8 +9,8 @@ import msgspec
 
 from datakit.config import digest
 from datakit.errors import StateError
-from datakit.model.item import CAPTION_EXTENSION, LOCK_NAME, split_path
-from datakit.model.lock import Dropped, Lock
+from datakit.model.item import CAPTION_EXTENSION, LOCK_NAME
+from datakit.model.lock import Dropped, Lock, item_of
 from datakit.model.order import RAW
 from datakit.model.progress import Progress
 from datakit.model.stage import Drop, Keep, Outcome, Stage, Subject
@@ -20,7 +20,7 @@ from datakit.repo.operations.machine import machine_commit
 from datakit.repo.operations.oplog import machine_tip
 from datakit.repo.operations.transaction import Transaction
 from datakit.repo.stagetree import TreeView, read_items, read_lock, stage_tree, with_stage
-from datakit.repo.transitions.incremental import changed_keys
+from datakit.repo.transitions.incremental import changed_keys, decisions
 from datakit.repo.transitions.inspecting import inspected
 from datakit.repo.transitions.merging import merge_stage
 from datakit.repo.transitions.subjects import read_subjects
@@ -98,7 +98,9 @@ def run_step(txn: Transaction, step: Step, progress: Progress) -> Transition:
     outcomes = [*step.stage.decide(subjects, step.settings), *shared]
     base = bytes.fromhex(lock.auto) if lock and lock.auto else None
     auto = _auto_tree(dataset, base, outcomes, keys)
-    merged = merge_stage(dataset, base, stage_tree(dataset, root, name), auto, previous=lock)
+    ours = stage_tree(dataset, root, name)
+    decided = decisions(dataset, lock, ours, (source, raw))
+    merged = merge_stage(dataset, base, ours, auto, previous=lock, decided=decided)
     fresh = _dropped(outcomes)
     new_lock = Lock(
         stage=name,
@@ -108,6 +110,7 @@ def run_step(txn: Transaction, step: Step, progress: Progress) -> Transition:
         auto=_hex(auto),
         dropped={**_dropped_before(lock, keys), **fresh},
         conflicts=merged.conflicts,
+        decided=decided,
     )
     gone = None if keys is None else len(TreeView(dataset, base).items(keys).keys() - {one.key for one in outcomes})
     subject = f"{name}: {_summary(subjects, step.stage.summarise(subjects, outcomes), num_gone=gone)}"
@@ -200,4 +203,4 @@ def _dropped_before(lock: Lock | None, keys: set[str] | None) -> dict[str, Dropp
     """Verdicts of earlier runs on items that were not decided anew."""
     if lock is None or keys is None:
         return {}
-    return {key: drop for key, drop in lock.dropped.items() if key not in keys and split_path(key)[0] not in keys}
+    return {key: drop for key, drop in lock.dropped.items() if key not in keys and item_of(key) not in keys}

@@ -186,7 +186,7 @@ def _write_files(dataset: Dataset, fresh: list[_Fresh], lines: Lines) -> list[Ch
     groups: dict[bytes, list[_Fresh]] = {}
     for row in fresh:
         groups.setdefault(row.blob, []).append(row)
-    donors = _donors(dataset, groups, lines)
+    donors = _donors(dataset, groups, lines, without={row.path for row in fresh})
     kept: list[Change] = []
 
     def write(rows: list[_Fresh]) -> list[bytes | None]:
@@ -225,11 +225,14 @@ def _write_text(dataset: Dataset, target: str, content: bytes) -> os.stat_result
     return stat
 
 
-def _donors(dataset: Dataset, wanted: Collection[bytes], lines: Lines) -> dict[bytes, str]:
-    """For each wanted blob, one unchanged work-tree image that has it; a writable one is somebody's own copy."""
+def _donors(dataset: Dataset, wanted: Collection[bytes], lines: Lines, *, without: Collection[str]) -> dict[bytes, str]:
+    """For each wanted blob, one unchanged work-tree image that has it; a writable one is somebody's own copy.
+
+    Paths of `without` are about to get other content, maybe before they would be linked.
+    """
     found: dict[bytes, str] = {}
     for path, line in lines.with_blobs(wanted):
-        if line.oid not in found and is_stored_as_pointer(path):
+        if line.oid not in found and path not in without and is_stored_as_pointer(path):
             target = f"{dataset.root}/{path}"
             try:
                 stat = os.lstat(target)
