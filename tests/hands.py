@@ -10,8 +10,8 @@ from PIL import Image
 from datakit.actions.project import Project, open_project
 from datakit.actions.reporting import read_status
 from datakit.model.order import COMPUTED
-from datakit.repo.operations.oplog import history
 from datakit.repo.operations.transaction import session
+from datakit.repo.oplog import history
 
 STAGES = ("raw", *COMPUTED)
 

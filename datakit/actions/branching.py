@@ -8,8 +8,8 @@ from datakit.actions.project import Project
 from datakit.repo.branches import switching
 from datakit.repo.branches.merging import BranchMerge, merge_branch
 from datakit.repo.branches.switching import Branch
-from datakit.repo.operations.oplog import MERGE
 from datakit.repo.operations.transaction import transaction
+from datakit.repo.oplog import MERGE
 from datakit.repo.revisions import resolve_revision
 
 

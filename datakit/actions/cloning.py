@@ -25,9 +25,9 @@ from datakit.repo.branches.remotes import (
     url_of,
 )
 from datakit.repo.dataset import Dataset
-from datakit.repo.operations.oplog import MERGE
 from datakit.repo.operations.steps import Step, disk_errors, take_step
 from datakit.repo.operations.transaction import Transaction, fill_in, held, session
+from datakit.repo.oplog import MERGE
 from datakit.repo.worktree.checkout import refuse_obstacles
 from datakit.repo.worktree.scan import scan
 from datakit.store.durable import sync_filesystems

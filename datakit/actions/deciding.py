@@ -27,9 +27,9 @@ from datakit.repo.items import (
     split_word,
     typed,
 )
-from datakit.repo.operations.oplog import history
 from datakit.repo.operations.renaming import Names
 from datakit.repo.operations.transaction import Transaction, transaction
+from datakit.repo.oplog import history
 from datakit.repo.past.pastitems import was_ever
 from datakit.repo.stagetree import TreeView, read_lock
 

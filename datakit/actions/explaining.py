@@ -15,7 +15,7 @@ from datakit.model.item import split_path
 from datakit.model.lock import Dropped, Lock
 from datakit.model.order import COMPUTED, EXPORT, RAW, WIP, before
 from datakit.model.provenance import Doer
-from datakit.repo.operations.oplog import REDO, Operation, read_operation, went_to
+from datakit.repo.oplog import REDO, Operation, read_operation, went_to
 from datakit.repo.past.blaming import doer_of
 from datakit.repo.past.itemlog import NOTHING, ItemFinder, State, Step, walk
 from datakit.repo.past.pastitems import resolve_one_ever

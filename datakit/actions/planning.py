@@ -9,9 +9,9 @@ from datakit.actions.exporting import export_staleness
 from datakit.actions.project import Project
 from datakit.exports.model import EXPORTS
 from datakit.model.order import EXPORT, ORDER, RAW, WIP
+from datakit.repo.operations.pending import pending_tree
 from datakit.repo.stagetree import stage_tree
 from datakit.repo.transitions.pipeline import reach, staleness
-from datakit.repo.worktree.pending import pending_tree
 from datakit.repo.worktree.scan import scan
 
 

@@ -18,9 +18,9 @@ from datakit.model.order import EXPORT
 from datakit.repo.dataset import Dataset
 from datakit.repo.items import STAGES_OF_ITEMS, Address, resolve, split_word
 from datakit.repo.operations.machine import machine_commit
-from datakit.repo.operations.oplog import machine_tip
 from datakit.repo.operations.renaming import find_holders, fold, rename_items
 from datakit.repo.operations.transaction import Transaction, transaction
+from datakit.repo.oplog import machine_tip
 from datakit.store.objects import TREE_MODE, find
 
 _ANY = "_"

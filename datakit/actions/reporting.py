@@ -16,10 +16,10 @@ from datakit.repo.counting import Count, count_stages
 from datakit.repo.dataset import Dataset
 from datakit.repo.operations.handedits import describe
 from datakit.repo.operations.handrenames import find_renames
+from datakit.repo.operations.pending import pending_tree
 from datakit.repo.stagetree import TreeView, read_lock, stage_tree
 from datakit.repo.transitions.pipeline import staleness
 from datakit.repo.worktree.look import Look
-from datakit.repo.worktree.pending import pending_tree
 from datakit.repo.worktree.scan import scan
 from datakit.store.objects import diff
 

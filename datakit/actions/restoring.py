@@ -14,8 +14,8 @@ from datakit.registry import nearest
 from datakit.repo.dataset import Dataset
 from datakit.repo.items import STAGES_OF_ITEMS, Address, is_pattern, resolve, split_word, typed
 from datakit.repo.operations.machine import machine_commit
-from datakit.repo.operations.oplog import first_parent, machine_tip, read_operation
 from datakit.repo.operations.transaction import Transaction, transaction
+from datakit.repo.oplog import first_parent, machine_tip, read_operation
 from datakit.repo.past.itemlog import NOTHING, ItemFinder, State, renames_of
 from datakit.repo.past.lives import Life, Moment, Past, is_same_item, lives, newest, read_past
 from datakit.repo.past.pastitems import is_there, last_seen, resolve_ever

@@ -15,7 +15,7 @@ from datakit.model.item import CAPTION_EXTENSION, RECORD_EXTENSION, is_image, sp
 from datakit.model.order import EXPORT, ORDER, RAW
 from datakit.registry import nearest
 from datakit.repo.dataset import Dataset
-from datakit.repo.operations.oplog import history
+from datakit.repo.oplog import history
 from datakit.repo.stagetree import ItemFiles
 from datakit.store.objects import FILE_MODE, TREE_MODE, entries, find
 

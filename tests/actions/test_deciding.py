@@ -15,8 +15,8 @@ from datakit.actions.project import Project, open_project
 from datakit.errors import StateError, UsageError
 from datakit.model.lock import Conflict
 from datakit.model.order import COMPUTED
-from datakit.repo.operations.oplog import history
 from datakit.repo.operations.undo import undo
+from datakit.repo.oplog import history
 from datakit.repo.stagetree import read_lock
 
 

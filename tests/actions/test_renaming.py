@@ -17,8 +17,8 @@ from datakit.actions.renaming import rename
 from datakit.errors import UsageError
 from datakit.model.item import split_path
 from datakit.model.order import COMPUTED
-from datakit.repo.operations.oplog import history
 from datakit.repo.operations.undo import undo
+from datakit.repo.oplog import history
 from datakit.repo.stagetree import read_lock
 
 

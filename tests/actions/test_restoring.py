@@ -16,8 +16,8 @@ from datakit.actions.project import Project, open_project
 from datakit.actions.restoring import restore
 from datakit.errors import StateError, UsageError
 from datakit.model.order import COMPUTED
-from datakit.repo.operations.oplog import history
 from datakit.repo.operations.undo import redo, undo
+from datakit.repo.oplog import history
 from datakit.repo.stagetree import read_lock
 
 KEY = "aria/danbooru_1"

@@ -16,8 +16,8 @@ from datakit.actions.project import Project
 from datakit.actions.reporting import read_status
 from datakit.errors import StateError, UsageError
 from datakit.model.mergetoml import merge_toml
-from datakit.repo.operations.oplog import history
 from datakit.repo.operations.undo import undo
+from datakit.repo.oplog import history
 
 Git = Callable[..., str]
 Work = Callable[[Project], None]

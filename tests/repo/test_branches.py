@@ -16,8 +16,8 @@ from datakit.actions.reporting import read_status
 from datakit.actions.verifying import verify_dataset
 from datakit.errors import StateError, UsageError
 from datakit.repo.branches.switching import delete_branch, list_branches
-from datakit.repo.operations.oplog import history
 from datakit.repo.operations.undo import undo
+from datakit.repo.oplog import history
 
 Git = Callable[..., str]
 

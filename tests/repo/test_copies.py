@@ -18,8 +18,8 @@ from datakit.actions.importing import import_folder
 from datakit.actions.project import Project, open_project
 from datakit.actions.reporting import read_status
 from datakit.errors import InputError, RepositoryError, StateError
-from datakit.repo.operations.oplog import history
 from datakit.repo.operations.undo import undo
+from datakit.repo.oplog import history
 
 Git = Callable[..., str]
 needs_lfs = pytest.mark.skipif(shutil.which("git-lfs") is None, reason="git-lfs is not installed")

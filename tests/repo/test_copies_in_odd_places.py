@@ -17,8 +17,8 @@ from datakit.actions.project import Project, open_project
 from datakit.actions.reporting import read_status
 from datakit.errors import DskError, InputError, RepositoryError, StateError
 from datakit.repo.dataset import Dataset
-from datakit.repo.operations.oplog import encode_commit, history
 from datakit.repo.operations.undo import undo
+from datakit.repo.oplog import encode_commit, history
 from datakit.store.objects import FILE_MODE, TREE_MODE, Entry
 
 Git = Callable[..., str]

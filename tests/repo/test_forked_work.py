@@ -19,8 +19,8 @@ from datakit.actions.importing import import_folder
 from datakit.actions.project import Project, open_project
 from datakit.actions.reporting import read_status
 from datakit.actions.starting import start_dataset
-from datakit.repo.operations.oplog import history
 from datakit.repo.operations.undo import undo
+from datakit.repo.oplog import history
 from datakit.repo.worktree import look as worktree
 from datakit.store import parallel
 

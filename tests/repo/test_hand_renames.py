@@ -12,9 +12,9 @@ from datakit.actions.advancing import advance
 from datakit.actions.project import Project, open_project
 from datakit.actions.reporting import read_status
 from datakit.model.order import COMPUTED, ORDER
-from datakit.repo.operations.oplog import history
 from datakit.repo.operations.transaction import transaction
 from datakit.repo.operations.undo import undo
+from datakit.repo.oplog import history
 from datakit.repo.stagetree import read_lock
 from datakit.repo.worktree.scan import scan
 

@@ -14,9 +14,9 @@ from datakit.actions.project import Project, open_project
 from datakit.actions.renaming import rename
 from datakit.errors import UsageError
 from datakit.repo.items import STAGES_OF_ITEMS, item_files, known_keys
-from datakit.repo.operations.oplog import encode_commit, message
 from datakit.repo.operations.transaction import session
 from datakit.repo.operations.undo import redo, undo
+from datakit.repo.oplog import encode_commit, message
 from datakit.repo.past.itemlog import ItemEvent, ItemFinder, item_events
 from datakit.repo.past.pastitems import gone_keys, last_seen, resolve_ever, resolve_one_ever, was_ever
 from datakit.store.objects import edit_tree

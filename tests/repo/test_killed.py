@@ -15,8 +15,8 @@ import pytest
 import datakit.repo.operations.steps as steps_module
 from datakit.actions.project import Project, open_project
 from datakit.actions.reporting import read_status
-from datakit.repo.operations.oplog import history
 from datakit.repo.operations.transaction import transaction
+from datakit.repo.oplog import history
 
 Git = Callable[..., str]
 DELAYS_S = (0.1, 0.2, 0.25, 0.3, 0.35, 0.4)

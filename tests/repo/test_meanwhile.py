@@ -14,7 +14,7 @@ import datakit.repo.worktree.checkout as checkout_module
 from datakit.actions.advancing import advance
 from datakit.actions.project import Project, open_project
 from datakit.actions.reporting import read_status
-from datakit.repo.operations.oplog import history
+from datakit.repo.oplog import history
 
 Git = Callable[..., str]
 

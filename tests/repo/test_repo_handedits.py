@@ -12,9 +12,9 @@ from PIL import Image
 from datakit.actions.advancing import advance
 from datakit.actions.project import Project, open_project
 from datakit.errors import RepositoryError, WriteError
-from datakit.repo.operations.oplog import history
 from datakit.repo.operations.transaction import transaction
 from datakit.repo.operations.undo import undo
+from datakit.repo.oplog import history
 from datakit.repo.worktree.scan import scan
 from datakit.store.lfs import parse_pointer
 

@@ -10,8 +10,8 @@ import pytest
 
 from datakit.actions.advancing import advance
 from datakit.actions.project import Project, open_project
-from datakit.repo.operations.oplog import history
 from datakit.repo.operations.transaction import transaction
+from datakit.repo.oplog import history
 
 Git = Callable[..., str]
 STAGES = ("raw", "filtered", "edited", "captioned", "cleaned", "wip")

@@ -11,8 +11,8 @@ from datakit.actions.advancing import advance, run_stage
 from datakit.actions.project import Project, open_project
 from datakit.actions.reporting import read_status
 from datakit.errors import StateError
-from datakit.repo.operations.oplog import history
 from datakit.repo.operations.undo import undo
+from datakit.repo.oplog import history
 from datakit.repo.stagetree import read_lock, stage_tree
 
 

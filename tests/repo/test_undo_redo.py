@@ -14,9 +14,9 @@ from datakit.actions.renaming import rename
 from datakit.errors import StateError
 from datakit.repo.dataset import Dataset
 from datakit.repo.operations.logbook import read_details, read_log
-from datakit.repo.operations.oplog import history, read_operation
 from datakit.repo.operations.transaction import transaction
 from datakit.repo.operations.undo import redo, redoable, undo
+from datakit.repo.oplog import history, read_operation
 
 
 def put(dataset: Dataset, text: str, path: str = "vocab/blacklist.txt") -> None:

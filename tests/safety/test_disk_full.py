@@ -16,7 +16,7 @@ from PIL import Image
 from datakit.actions.importing import import_folder
 from datakit.actions.project import open_project
 from datakit.actions.starting import start_dataset
-from datakit.repo.operations.oplog import history
+from datakit.repo.oplog import history
 
 Git = Callable[..., str]
 SIZE_MB = 6

@@ -15,7 +15,7 @@ from datakit.actions.project import Project, open_project
 from datakit.errors import DskError, RepositoryError
 from datakit.model.naming import safe_name
 from datakit.repo.dataset import Dataset
-from datakit.repo.operations.oplog import encode_commit
+from datakit.repo.oplog import encode_commit
 from datakit.repo.worktree.pathsafety import refuse_hostile
 from datakit.store.objects import FILE_MODE, TREE_MODE, Entry
 

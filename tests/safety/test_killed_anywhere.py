@@ -25,8 +25,8 @@ from datakit.actions.reporting import read_status
 from datakit.actions.starting import start_dataset
 from datakit.actions.verifying import verify_dataset
 from datakit.cli.main import COMMANDS
-from datakit.repo.operations.oplog import history
 from datakit.repo.operations.transaction import transaction
+from datakit.repo.oplog import history
 
 Git = Callable[..., str]
 EDITED = "raw/aria/danbooru_0.txt"

@@ -14,7 +14,7 @@ from harm import assert_sound, dsk_words
 
 from datakit.actions.advancing import advance
 from datakit.actions.project import Project, open_project
-from datakit.repo.operations.oplog import history
+from datakit.repo.oplog import history
 
 Git = Callable[..., str]
 LOOP = """

@@ -9,7 +9,7 @@ import click
 
 from datakit.actions.project import open_project
 from datakit.cli.output import say, say_json, table
-from datakit.repo.operations.oplog import history
+from datakit.repo.oplog import history
 from datakit.repo.past.itemlog import ItemEvent, StageEvent, item_events
 from datakit.repo.past.pastitems import resolve_one_ever
 

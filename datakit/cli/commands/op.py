@@ -12,7 +12,7 @@ from datakit.actions.project import open_project
 from datakit.cli.output import say, say_block, say_json, table
 from datakit.model.record import compact_json
 from datakit.repo.operations.logbook import LoggedOperation, OperationDetails, PlaceCount, read_details, read_log
-from datakit.repo.operations.oplog import Operation
+from datakit.repo.oplog import Operation
 from datakit.repo.revisions import resolve_revision
 
 _ARGS_WIDTH = 60

@@ -19,9 +19,9 @@ from datakit.repo.dataset import Dataset
 from datakit.repo.layout import is_stored_as_pointer
 from datakit.repo.operations.machine import machine_commit
 from datakit.repo.operations.matching import match_renames
-from datakit.repo.operations.oplog import effective, first_parent, machine_tip
 from datakit.repo.operations.renaming import Made, find_holders, rename_items
 from datakit.repo.operations.transaction import Transaction
+from datakit.repo.oplog import effective, first_parent, machine_tip
 from datakit.repo.stagetree import TreeView, read_lock, stage_tree, with_stage
 from datakit.repo.transitions.merging import merge_stage, still_open
 from datakit.store.objects import TREE_MODE, Change, Entry, Value, diff, edit_tree, find

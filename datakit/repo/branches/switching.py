@@ -11,9 +11,9 @@ from datakit.errors import DskError, StateError, UsageError, WriteError
 from datakit.registry import nearest
 from datakit.repo.branches.astray import standing_tree
 from datakit.repo.dataset import Dataset
-from datakit.repo.operations.oplog import read_operation
 from datakit.repo.operations.steps import Step, disk_errors, take_step
 from datakit.repo.operations.transaction import held, session
+from datakit.repo.oplog import read_operation
 from datakit.repo.worktree.checkout import refuse_obstacles
 from datakit.repo.worktree.scan import scan
 

@@ -10,7 +10,7 @@ import msgspec
 from datakit.model.comparison import FileChange, mark_of
 from datakit.model.order import ORDER
 from datakit.repo.dataset import Dataset
-from datakit.repo.operations.oplog import (
+from datakit.repo.oplog import (
     Operation,
     effective,
     first_parent,

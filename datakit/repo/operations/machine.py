@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from datakit.repo.dataset import Dataset
-from datakit.repo.operations.oplog import encode_commit, message
+from datakit.repo.oplog import encode_commit, message
 from datakit.store.objects import TREE_MODE, Entry
 
 INPUTS: Final = "inputs"

@@ -21,8 +21,8 @@ from datakit.repo.dataset import Dataset
 from datakit.repo.operations.handedits import describe, heal_shared, take_in
 from datakit.repo.operations.handrenames import carry, find_renames, renamed_items
 from datakit.repo.operations.machine import machine_commit
-from datakit.repo.operations.oplog import encode_commit, machine_tip, message
 from datakit.repo.operations.steps import Step, disk_errors, empty_scratch, finish, has_journal, take_step
+from datakit.repo.oplog import encode_commit, machine_tip, message
 from datakit.repo.stagetree import TreeView
 from datakit.repo.worktree.checkout import refresh, refuse_obstacles, rewrite
 from datakit.repo.worktree.scan import Edit, scan

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from datakit.errors import StateError
 from datakit.repo.dataset import Dataset
-from datakit.repo.operations.oplog import REDO, UNDO, Operation, effective, first_parent, read_operation, went_to
 from datakit.repo.operations.transaction import transaction
+from datakit.repo.oplog import REDO, UNDO, Operation, effective, first_parent, read_operation, went_to
 
 
 def undo(dataset: Dataset) -> Operation:

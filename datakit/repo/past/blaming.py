@@ -20,7 +20,7 @@ from datakit.model.record import Record, decode_record
 from datakit.model.stage import Origin, Stage
 from datakit.repo.dataset import Dataset
 from datakit.repo.items import item_files
-from datakit.repo.operations.oplog import Operation
+from datakit.repo.oplog import Operation
 from datakit.repo.past.stageruns import StageRun, image_origin, read_run, tags_of
 from datakit.repo.past.tracing import Facts, Found, ItemFile, Position, Tracer
 from datakit.tags.names import to_canonical

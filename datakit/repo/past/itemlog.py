@@ -17,7 +17,7 @@ from datakit.model.order import RAW
 from datakit.repo.dataset import Dataset
 from datakit.repo.items import STAGES_OF_ITEMS
 from datakit.repo.operations.matching import match_renames
-from datakit.repo.operations.oplog import MERGE, Operation, read_operation, went_to
+from datakit.repo.oplog import MERGE, Operation, read_operation, went_to
 from datakit.repo.past.comparing import compare_captions
 from datakit.store.objects import FILE_MODE, TREE_MODE, diff
 

@@ -11,7 +11,7 @@ from datakit.model.item import is_image, split_path, stem_of
 from datakit.repo.dataset import Dataset
 from datakit.repo.items import STAGES_OF_ITEMS as STAGES
 from datakit.repo.items import Address, has_item, is_pattern, item_files, known_keys, resolve, split_word, typed
-from datakit.repo.operations.oplog import read_operation
+from datakit.repo.oplog import read_operation
 from datakit.repo.past.itemlog import NOTHING, ItemFinder, renames_of
 from datakit.store.objects import FILE_MODE, TREE_MODE, Entry, Objects
 

@@ -10,9 +10,9 @@ import msgspec
 from datakit.errors import StateError
 from datakit.repo.dataset import Dataset
 from datakit.repo.items import STAGES_OF_ITEMS
-from datakit.repo.operations.oplog import first_parent
 from datakit.repo.operations.renaming import Names
 from datakit.repo.operations.transaction import Transaction
+from datakit.repo.oplog import first_parent
 from datakit.repo.past.itemlog import NOTHING, Held, ItemFinder
 from datakit.repo.past.rebasing import Rebased, Returned, rebase_items
 

@@ -12,8 +12,8 @@ import msgspec
 from datakit.model.comparison import Moment, Picture
 from datakit.repo.dataset import Dataset
 from datakit.repo.layout import is_stored_as_pointer
-from datakit.repo.operations.oplog import read_operation
-from datakit.repo.worktree.pending import pending_tree
+from datakit.repo.operations.pending import pending_tree
+from datakit.repo.oplog import read_operation
 from datakit.repo.worktree.scan import Edit, scan
 from datakit.store.lfs import parse_pointer, pointer
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pygit2
 
 from datakit.repo.dataset import Dataset
-from datakit.repo.operations.oplog import MERGE, Operation, effective, read_operation
+from datakit.repo.oplog import MERGE, Operation, effective, read_operation
 from datakit.store.objects import FILE_MODE, TREE_MODE
 
 Facts = Set[str]

@@ -17,8 +17,8 @@ from datakit.model.stage import Drop, Keep, Outcome, Stage, Subject
 from datakit.repo.counting import concepts_of
 from datakit.repo.dataset import Dataset
 from datakit.repo.operations.machine import machine_commit
-from datakit.repo.operations.oplog import machine_tip
 from datakit.repo.operations.transaction import Transaction
+from datakit.repo.oplog import machine_tip
 from datakit.repo.stagetree import TreeView, read_items, read_lock, stage_tree, with_stage
 from datakit.repo.transitions.incremental import changed_keys, decisions
 from datakit.repo.transitions.inspecting import inspected
