@@ -290,9 +290,9 @@ def _read_json(text: str | None) -> Any:
 def _fields(before: Any, after: Any, prefix: str = "") -> tuple[FieldChange, ...]:
     """Values that differ, tables opened; sorted by field."""
     if not (isinstance(before, dict) and isinstance(after, dict)):
-        if before is _UNSET and isinstance(after, dict) and after:
+        if before is _UNSET and isinstance(after, dict):  # an empty table says nothing
             return _fields({}, after, prefix)
-        if after is _UNSET and isinstance(before, dict) and before:
+        if after is _UNSET and isinstance(before, dict):
             return _fields(before, {}, prefix)
         sides = (None if side is _UNSET else side for side in (before, after))
         old, new = sides
