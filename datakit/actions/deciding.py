@@ -198,7 +198,9 @@ def _not_there(dataset: Dataset, root: bytes | None, key: str, stage: str) -> St
     if reason:
         return StateError(f"{key} is dropped from {stage} already: {reason}", hint=_ask(key))
     here = [name for name in STAGES_OF_ITEMS if has_item(item_files(dataset, root, name, key))]
-    hint = f"dsk advance {stage} comes first" if here == [RAW] else f"it is in {', '.join(here)}: --stage {here[-1]}"
+    hint = (
+        f"dsk advance {stage} comes first" if here in ([RAW], []) else f"it is in {', '.join(here)}: --stage {here[-1]}"
+    )
     return StateError(f"{key} is not in {stage}", hint=hint)
 
 

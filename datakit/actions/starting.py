@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,6 +11,7 @@ import msgspec
 from datakit.actions.project import STAGES
 from datakit.config import CONFIG_NAME, field_docs
 from datakit.exports.model import EXPORTS
+from datakit.model.item import is_image
 from datakit.model.order import ORDER
 from datakit.repo.dataset import Dataset, create_repository
 from datakit.repo.layout import GITATTRIBUTES, GITIGNORE
@@ -81,3 +83,14 @@ def toml_value(value: Any) -> str:
     if isinstance(value, dict):
         return f"{{{', '.join(f'{key} = {toml_value(one)}' for key, one in value.items())}}}"
     return msgspec.json.encode(value).decode()
+
+
+def stray_image(root: Path) -> str:
+    """An image that lies in a dataset's folder and outside its stages, relative to it; '' where there is none."""
+    for folder, names, found in os.walk(root):
+        inside = Path(folder).relative_to(root)
+        names[:] = [name for name in sorted(names) if not name.startswith(".") and (inside.parts or name not in ORDER)]
+        image = next((name for name in sorted(found) if is_image(name)), "")
+        if image:
+            return (inside / image).as_posix()
+    return ""

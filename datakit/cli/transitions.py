@@ -36,7 +36,7 @@ def stage_command(name: str, stage: str, text: str) -> click.Command:
         with Bar() as bar:
             transition = run_stage(open_project(Path.cwd()), stage, progress=bar)
         if as_json:
-            say_json(transition)
+            say_json([transition] if transition else [])
         elif transition is None:
             say(f"{stage}: nothing changed")
         else:

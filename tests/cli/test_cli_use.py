@@ -115,3 +115,11 @@ def test_a_bake_that_never_began_leaves_no_folder(advanced: Project, dsk: Dsk) -
 def test_the_module_and_the_script_are_one(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-m", "datakit", "--version"], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("dsk ")
+
+
+def test_images_in_the_way_of_a_new_dataset_are_told(tmp_path: Path, dsk: Dsk, scrape: Callable[..., Path]) -> None:
+    folder = scrape(aria=1)
+    done = dsk(folder, "init")
+    assert done.returncode == 0
+    assert done.stderr.startswith("note: danbooru/aria/danbooru_0.png is in its folder, but no part of it")
+    assert dsk(tmp_path, "init", "set").stderr == ""

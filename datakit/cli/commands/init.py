@@ -5,8 +5,8 @@ from pathlib import Path
 
 import click
 
-from datakit.actions.starting import start_dataset
-from datakit.cli.output import say
+from datakit.actions.starting import start_dataset, stray_image
+from datakit.cli.output import note, say
 
 
 @click.command("init")
@@ -18,4 +18,7 @@ def command(folder: Path) -> None:
     """
     root = start_dataset(folder)
     say(f"a new dataset in {root}")
+    stray = stray_image(root)
+    if stray:
+        note(f"note: {stray} is in its folder, but no part of it: move images out of here, then dsk import that folder")
     say("next: dsk import PATH" if root == Path.cwd() else f"next: cd {shlex.quote(str(folder))}, then dsk import PATH")
