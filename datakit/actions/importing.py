@@ -102,7 +102,7 @@ def _subject(report: ImportReport) -> str:
     if report.adopted:
         parts.append(f"{Counted(len(report.adopted), 'caption')} of known images")
     where = f" ({Counted(len(report.concepts), 'concept')})" if report.concepts else ""
-    return f"import: {', '.join(parts)} from {report.source}{where}"
+    return f"import: {', '.join(parts)} from {report.source.replace('_', '-')}{where}"
 
 
 class _Holder(msgspec.Struct):
