@@ -75,7 +75,7 @@ def test_a_site_a_trigger_and_what_was_not_taken(project: Project) -> None:
     assert (doer.op, doer.author, doer.subject) == (
         "import",
         "Ann Author",
-        "import: 5 images from gallery_dl (2 concepts)",
+        "import: 5 images from gallery-dl (2 concepts)",
     )
     gone = {row.tag: said(row.cause) for row in found.removed}
     assert gone == {

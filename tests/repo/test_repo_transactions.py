@@ -59,7 +59,7 @@ def test_a_commit_has_its_trailers_and_its_author(project: Project, git: Git) ->
     text = git(root, "log", "-1", "--format=%an <%ae>%n%s%n%(trailers:only,unfold)")
     who, subject, *trailers = text.strip().splitlines()
     assert who == "Ann Author <ann@example.org>"
-    assert subject == "import: 5 images from gallery_dl (2 concepts)"
+    assert subject == "import: 5 images from gallery-dl (2 concepts)"
     assert trailers[0] == "Dsk-Op: import"
     assert trailers[1].startswith('Dsk-Args: {"path":"')
     assert trailers[2].startswith("Dsk-Version: ")
