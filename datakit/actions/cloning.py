@@ -25,7 +25,7 @@ from datakit.repo.branches.remotes import (
     url_of,
 )
 from datakit.repo.dataset import Dataset
-from datakit.repo.operations.steps import Step, disk_errors, take_step
+from datakit.repo.operations.steps import Step, announce, disk_errors, take_step
 from datakit.repo.operations.transaction import Transaction, fill_in, held, session
 from datakit.repo.oplog import MERGE
 from datakit.repo.worktree.checkout import refuse_obstacles
@@ -75,14 +75,21 @@ def clone(source: str, folder: Path, *, progress: Progress = silent) -> Exchange
         if was_there:
             folder.mkdir()
         raise
+    return _filled(dataset, address, source, tree, progress)
+
+
+def _filled(dataset: Dataset, address: str, source: str, tree: bytes, progress: Progress) -> Exchanged:
+    """Bring the images and write the files; cut short, the next command writes what there is."""
     with held(dataset):
         dataset.prepare()
         head = dataset.head or b""
+        step = Step(None, head, None, tree, f"clone: {source}")
+        announce(dataset, step)
         tell = partial(_tell, progress)
         images = fetch_images(dataset, _ORIGIN, address, head, known=(), tell=tell)
         with disk_errors(dataset):
             sync_filesystems(dataset.objects_folder, dataset.lfs.folder)
-            take_step(dataset, Step(None, head, None, tree, f"clone: {source}"))
+            take_step(dataset, step)
     return _exchanged(dataset, address, images)
 
 

@@ -11,8 +11,10 @@ from PIL import Image
 
 from datakit.actions.advancing import advance
 from datakit.actions.branching import merge, switch
+from datakit.actions.deciding import drop
 from datakit.actions.importing import import_folder
 from datakit.actions.project import Project
+from datakit.actions.renaming import rename
 from datakit.actions.reporting import read_status
 from datakit.errors import StateError, UsageError
 from datakit.model.mergetoml import merge_toml
@@ -287,6 +289,64 @@ def test_a_merge_by_plain_git_is_a_commit_like_any_other(advanced: Project, git:
     assert advance(again(advanced))[-1].stage == "export"
     assert (root / "wip/beth/danbooru_0.txt").read_text() == "theirs"
     assert_clean(advanced.dataset.root, git)
+
+
+def test_a_merge_that_was_undone_counts_as_not_done_on_either_side(advanced: Project, git: Git) -> None:
+    root = advanced.dataset.root
+    part(advanced, paint("wip/beth/own.png", "white"), paint("raw/aria/n1.png", "red"))
+    merge(again(advanced), "idea")
+    undo(again(advanced).dataset)
+    switch(again(advanced), "idea")
+    paint("raw/aria/n2.png", "blue")(again(advanced))
+    advance(again(advanced), "wip")
+    switch(again(advanced), "main")
+    write("wip/aria/danbooru_0.txt", "on we go")(again(advanced))
+    merge(again(advanced), "idea")
+    assert {path.stem for path in root.glob("raw/aria/n*.png")} == {"n1", "n2"}
+    undo(again(advanced).dataset)
+    switch(again(advanced), "idea")
+    merge(again(advanced), "main")
+    assert {path.stem for path in root.glob("raw/aria/n*.png")} == {"n1", "n2"}
+    assert_clean(root, git)
+
+
+def test_names_that_were_freed_and_taken_again(advanced: Project) -> None:
+    root = advanced.dataset.root
+
+    def renumber(project: Project) -> None:
+        rename(project, ["aria/danbooru_0"], "aria/zz")
+        rename(again(project), ["aria/danbooru_1"], "aria/danbooru_0")
+
+    def caption(project: Project) -> None:
+        write("wip/aria/danbooru_0.txt", "the first")(project)
+        write("wip/aria/danbooru_1.txt", "the second")(project)
+
+    part(advanced, renumber, caption)
+    merge(again(advanced), "idea")
+    assert (root / "wip/aria/zz.txt").read_text() == "the first"
+    assert (root / "wip/aria/danbooru_0.txt").read_text() == "the second"
+
+
+def test_a_drop_outlives_a_merge_with_a_rule_that_agrees(advanced: Project) -> None:
+    root = advanced.dataset.root
+    strict = "[filtered]\nmin_side_px = 1000\n"
+    part(advanced, lambda here: drop(here, ["aria/danbooru_0"], reason="x"), write("dsk.toml", strict))
+    merge(again(advanced), "idea")
+    advance(again(advanced), "wip")
+    (root / "dsk.toml").write_text("")
+    advance(again(advanced), "wip")
+    assert not (root / "wip/aria/danbooru_0.png").exists()
+    assert len(list(root.glob("wip/*/*.png"))) == 4
+
+
+def test_what_was_changed_there_and_removed_here_is_told(advanced: Project) -> None:
+    part(
+        advanced,
+        remove("wip/aria/danbooru_0.png", "wip/aria/danbooru_0.txt"),
+        paint("wip/aria/danbooru_0.png", "red"),
+    )
+    notes = merge(again(advanced), "idea").notes
+    assert notes == ("wip/aria/danbooru_0.png: changed on idea and removed here; it stays removed",)
 
 
 def test_settings_are_merged_by_key() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -219,6 +220,23 @@ def test_what_cannot_be_pushed(advanced: Project, tmp_path: Path, git: Git) -> N
     assert next(history(open_project(copy).dataset)).op == "edit"
 
 
+def test_a_clone_killed_while_images_come_is_a_clone_without_images(
+    advanced: Project, tmp_path: Path, dsk, git: Git
+) -> None:
+    code = (
+        "import os, signal, datakit.actions.cloning as cloning\n"
+        "cloning.fetch_images = lambda *rest, **more: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "from pathlib import Path\n"
+        f"cloning.clone({str(advanced.dataset.root)!r}, Path({str(tmp_path / 'copy')!r}))\n"
+    )
+    killed = subprocess.run([sys.executable, "-c", code], check=False, env=os.environ, capture_output=True)
+    assert killed.returncode == -9, killed.stderr
+    done = dsk(tmp_path / "copy", "pull")
+    assert done.returncode == 0, done.stderr
+    assert all_files(tmp_path / "copy") == all_files(advanced.dataset.root)
+    assert_clean(tmp_path / "copy", git)
+
+
 def test_a_clone_killed_half_way_is_finished_by_the_next_command(
     advanced: Project, tmp_path: Path, dsk, git: Git
 ) -> None:
@@ -229,8 +247,6 @@ def test_a_clone_killed_half_way_is_finished_by_the_next_command(
         "from datakit.actions.cloning import clone\n"
         f"clone({str(advanced.dataset.root)!r}, Path({str(tmp_path / 'copy')!r}))\n"
     )
-    import sys
-
     killed = subprocess.run([sys.executable, "-c", code], check=False, env=os.environ, capture_output=True)
     assert killed.returncode == -9, killed.stderr
     assert dsk(tmp_path / "copy", "status").returncode == 0

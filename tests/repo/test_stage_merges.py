@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from datakit.actions.advancing import advance, run_stage
+from datakit.actions.deciding import drop, keep
 from datakit.actions.project import Project, open_project
 from datakit.actions.reporting import read_status
 from datakit.errors import StateError
@@ -212,3 +213,22 @@ def test_verdicts_on_stems_with_dots_stay(project: Project) -> None:
     lock = read_lock(project.dataset, open_project(root).dataset.head_tree, "filtered")
     assert lock is not None
     assert list(lock.dropped) == ["aria/a.b"]
+
+
+def test_a_stage_whose_lock_was_deleted_pins_nothing(advanced: Project) -> None:
+    root = advanced.dataset.root
+    (root / "filtered/stage.json").unlink()
+    advance(open_project(root), "filtered")
+    advance(settings(advanced, STRICT), "filtered")
+    assert not list(root.glob("filtered/*/*.png"))
+
+
+def test_what_was_dropped_and_kept_again_still_goes_with_its_source(advanced: Project) -> None:
+    root = advanced.dataset.root
+    drop(open_project(root), ["wip/aria/danbooru_0.png"], reason="x")
+    advance(open_project(root), "wip")
+    keep(open_project(root), ["wip/aria/danbooru_0.png"])
+    advance(open_project(root), "wip")
+    drop(open_project(root), ["aria/danbooru_0"], reason="x")
+    advance(open_project(root), "wip")
+    assert not list(root.glob("wip/aria/danbooru_0.*"))

@@ -21,8 +21,9 @@ from datakit.repo.operations.machine import machine_commit
 from datakit.repo.operations.matching import match_renames
 from datakit.repo.operations.renaming import Made, find_holders, rename_items
 from datakit.repo.operations.transaction import Transaction
-from datakit.repo.oplog import effective, first_parent, machine_tip
+from datakit.repo.oplog import MERGE, effective, machine_tip, read_operation
 from datakit.repo.stagetree import TreeView, read_lock, stage_tree, with_stage
+from datakit.repo.transitions.incremental import decisions
 from datakit.repo.transitions.merging import merge_stage, still_open
 from datakit.store.objects import TREE_MODE, Change, Entry, Value, diff, edit_tree, find
 
@@ -68,8 +69,7 @@ def merge_branch(txn: Transaction, theirs: bytes, name: str, *, prefer: str = ""
     if common is None:
         raise StateError(f"'{name}' and this branch have no history in common", hint="dsk import its raw folder")
     base = bytes(common.raw)
-    if base == theirs:
-        base = _last_shown(dataset, ours, theirs)
+    base = _last_shown(dataset, ours, theirs) or base
     if base == theirs:
         return BranchMerge(branch=name, commit="", subject=f"merge: {name} has nothing new")
     number = _num_new(dataset, base, theirs)
@@ -79,6 +79,7 @@ def merge_branch(txn: Transaction, theirs: bytes, name: str, *, prefer: str = ""
     for stage in (RAW, *COMPUTED):
         tree, found = _merge_stage(dataset, sides, tree, stage, made)
         conflicts |= {f"{stage}/{path}": conflict for path, conflict in found.items()}
+    notes += [f"{path}: changed on {name} and removed here; it stays removed" for path in _gone(dataset, sides, tree)]
     tree = _merge_rest(dataset, sides, tree, prefer=prefer, name=name)
     notes += [_of_raw(path, name) for path in conflicts if path.startswith(f"{RAW}/")]
     subject = f"merge: {name}, {number:,} operation{'s' if number != 1 else ''}"
@@ -96,20 +97,28 @@ def merge_branch(txn: Transaction, theirs: bytes, name: str, *, prefer: str = ""
     )
 
 
-def _last_shown(dataset: Dataset, ours: bytes, theirs: bytes) -> bytes:
-    """The newest operation of `theirs` that is in what `ours` shows: a merge that was undone does not count."""
+def _last_shown(dataset: Dataset, ours: bytes, theirs: bytes) -> bytes | None:
+    """The newest operation that is in what both show: a merge that either side undid does not count."""
+    mine, others = _shown(dataset, ours), _shown(dataset, theirs)
+    walker = dataset.repo.walk(None, pygit2.enums.SortMode.TOPOLOGICAL | pygit2.enums.SortMode.TIME)
+    for tip in (ours, theirs):
+        walker.push(pygit2.Oid(raw=tip))
+    both = mine & others
+    return next((bytes(one.id.raw) for one in walker if bytes(one.id.raw) in both), None)
+
+
+def _shown(dataset: Dataset, tip: bytes) -> set[bytes]:
+    """The operations whose work is in a branch's tip, those of merged branches too; not what was undone."""
     shown: set[bytes] = set()
-    left = [effective(dataset, ours)]
+    left = [tip]
     while left:
-        commit = left.pop()
-        if commit not in shown:
-            shown.add(commit)
-            first, *others = [bytes(parent.raw) for parent in dataset.commit(commit).parent_ids] or [commit]
-            left += [effective(dataset, first), *others]
-    commit_or_none: bytes | None = theirs
-    while commit_or_none is not None and commit_or_none not in shown:
-        commit_or_none = first_parent(dataset, commit_or_none)
-    return commit_or_none or theirs
+        commit = effective(dataset, left.pop())
+        if commit in shown:
+            continue
+        shown.add(commit)
+        parents = [bytes(parent.raw) for parent in dataset.commit(commit).parent_ids]
+        left += parents[:2] if read_operation(dataset, commit).op in {MERGE, ""} else parents[:1]
+    return shown
 
 
 def _num_new(dataset: Dataset, base: bytes, theirs: bytes) -> int:
@@ -133,15 +142,18 @@ def _named_alike(dataset: Dataset, sides: _Sides, name: str) -> tuple[_Sides, li
     theirs = _renamed(dataset, sides.theirs, again) or b""
     ours = _renamed(dataset, sides.ours, {k: v for k, v in theirs_moved.items() if k not in ours_moved}) or b""
     twins = dict(_twins(dataset, _Sides(base, ours, theirs)))
-    notes += [f"{old} of {name} is another image, and is called {new} now" for old, new in twins.items()]
-    return _Sides(base, ours, _renamed(dataset, theirs, twins) or b""), notes
+    theirs = _renamed(dataset, theirs, twins) or b""
+    raw = TreeView(dataset, stage_tree(dataset, theirs, RAW))
+    parted = {old: new for old, new in twins.items() if raw.item(new).images}
+    notes += [f"{old} of {name} is another image, and is called {new} now" for old, new in parted.items()]
+    return _Sides(base, ours, theirs), notes
 
 
 def _moved(dataset: Dataset, base: bytes | None, side: bytes) -> dict[str, str]:
     """Old key → new key of the items that one side renamed, known by the content of their images in raw."""
     changes = list(diff(dataset.objects, stage_tree(dataset, base, RAW), stage_tree(dataset, side, RAW)))
-    removed = {change.path: change.old for change in changes if change.old and not change.new}
-    added = {change.path: change.new for change in changes if change.new and not change.old}
+    removed = {change.path: change.old for change in changes if change.old}
+    added = {change.path: change.new for change in changes if change.new}  # a name that was freed may be taken again
     pairs = match_renames(
         {path: blob for path, blob in removed.items() if is_image(path)},
         {path: blob for path, blob in added.items() if is_image(path)},
@@ -181,7 +193,7 @@ def _merge_stage(
     """(The tree `root` with one stage merged, its conflicts); what the stage's function made goes into `made`."""
     base, ours, theirs = (stage_tree(dataset, side, stage) for side in sides)
     locks = [read_lock(dataset, side, stage) for side in sides]
-    merged = merge_stage(dataset, base, ours, theirs, previous=locks[1])
+    merged = merge_stage(dataset, base, ours, theirs, previous=None)
     lock = _merge_locks(dataset, *locks)
     if lock is None:
         top = dataset.objects.tree(root)
@@ -189,10 +201,42 @@ def _merge_stage(
         if merged.tree is not None:
             top[stage] = Entry(TREE_MODE, merged.tree)
         return dataset.objects.put_tree(top), merged.conflicts
-    conflicts = {**still_open(dataset, locks[2], merged.tree), **merged.conflicts}
+    earlier = _merge_open(*(one.conflicts if one else {} for one in locks))
+    left = still_open(dataset, msgspec.structs.replace(lock, conflicts=earlier), merged.tree)
+    conflicts = {**left, **merged.conflicts}
+    decided = _merge_decisions(*(_decisions(dataset, side, stage) for side in sides))
     made[stage] = (bytes.fromhex(lock.auto) or None, lock.inputs)
-    lock = msgspec.structs.replace(lock, conflicts=conflicts)
+    lock = msgspec.structs.replace(lock, conflicts=conflicts, decided=decided)
     return with_stage(dataset, root, merged.tree, lock), merged.conflicts
+
+
+def _gone(dataset: Dataset, sides: _Sides, merged: bytes) -> Iterator[str]:
+    """Images that theirs changed and the merge lacks, in the first stage where it does."""
+    told: set[str] = set()
+    for stage in (RAW, *COMPUTED):
+        base, ours, theirs = (stage_tree(dataset, side, stage) for side in sides)
+        mine, after = TreeView(dataset, ours), TreeView(dataset, stage_tree(dataset, merged, stage))
+        for change in diff(dataset.objects, base, theirs):
+            key = split_path(change.path)[0]
+            has_changed = bool(change.old and change.new) and is_image(change.path) and key not in told
+            if has_changed and not mine.item(key).images and not after.item(key).images:
+                told.add(key)
+                yield f"{stage}/{change.path}"
+
+
+def _merge_open(
+    base: Mapping[str, Conflict], ours: Mapping[str, Conflict], theirs: Mapping[str, Conflict]
+) -> dict[str, Conflict]:
+    """Open conflicts of both sides; one that either side decided is decided."""
+    found = {**theirs, **ours}
+    return {path: one for path, one in found.items() if (path in ours and path in theirs) or path not in base}
+
+
+def _decisions(dataset: Dataset, root: bytes | None, stage: str) -> dict[str, bool]:
+    """Of one side, with what people did since the stage ran."""
+    lock = read_lock(dataset, root, stage)
+    sources = (stage_tree(dataset, root, before(stage)), stage_tree(dataset, root, RAW))
+    return decisions(dataset, lock, stage_tree(dataset, root, stage), sources) if lock else {}
 
 
 def _merge_locks(dataset: Dataset, base: Lock | None, ours: Lock | None, theirs: Lock | None) -> Lock | None:

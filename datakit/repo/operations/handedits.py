@@ -14,6 +14,7 @@ from datakit.repo.dataset import Dataset
 from datakit.repo.layout import is_stored_as_pointer
 from datakit.repo.operations.handrenames import ByStage
 from datakit.repo.operations.matching import match_renames
+from datakit.repo.worktree.checkout import has_stat
 from datakit.repo.worktree.scan import Edit, Scan
 from datakit.store.lfs import parse_pointer
 
@@ -52,7 +53,8 @@ def heal_shared(dataset: Dataset, found: Scan) -> dict[str, tuple[os.stat_result
         for edit in group[:-1]:
             blob = edit.old or b""  # none: a file that a person renamed, or linked, before it was written to
             ref = dataset.image_ref(edit.path, blob) if blob else None
-            if ref is not None and dataset.lfs.has(ref):
+            untouched = has_stat(f"{dataset.root}/{edit.path}", found.stats[edit.path])  # else saved since the scan
+            if ref is not None and dataset.lfs.has(ref) and untouched:
                 content = dataset.lfs.path(ref.sha256)
                 placed = dataset.linker.place(content, f"{dataset.root}/{edit.path}", donor=None)
                 healed[edit.path] = placed.stat, blob

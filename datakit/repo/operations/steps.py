@@ -82,6 +82,11 @@ def take_step(dataset: Dataset, step: Step) -> None:
         _journal_path(dataset).unlink()
 
 
+def announce(dataset: Dataset, step: Step) -> None:
+    """Journal a step before the long work that it needs; the work tree follows even if that is cut short."""
+    _write_journal(dataset, step, _head_content(dataset))
+
+
 def finish(dataset: Dataset) -> None:
     """Let the work tree follow a HEAD that moved, or went back, before it could.
 

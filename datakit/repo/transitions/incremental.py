@@ -50,9 +50,11 @@ def decisions(
 
     A decision outlives the function's agreeing with it for a while, and ends where none of `sources` has the item.
     """
-    auto = bytes.fromhex(lock.auto) or None if lock else None
+    if lock is None:
+        return {}  # nothing to tell people's work from; where the function disagrees, the next run sees it
+    auto = bytes.fromhex(lock.auto) or None
     made, here, origins = TreeView(dataset, auto), TreeView(dataset, ours), [TreeView(dataset, one) for one in sources]
-    found = dict(_standing(lock, here, _last_read(dataset, lock))) if lock else {}
+    found = dict(_standing(lock, here, _last_read(dataset, lock)))
     for change in diff(dataset.objects, auto, ours):
         if is_image(change.path):
             key = split_path(change.path)[0]

@@ -100,7 +100,9 @@ def run_step(txn: Transaction, step: Step, progress: Progress) -> Transition:
     auto = _auto_tree(dataset, base, outcomes, keys)
     ours = stage_tree(dataset, root, name)
     decided = decisions(dataset, lock, ours, (source, raw))
-    merged = merge_stage(dataset, base, ours, auto, previous=lock, decided=decided)
+    there = TreeView(dataset, source)  # what the stage before lacks, no function has judged
+    applied = {key: stays for key, stays in decided.items() if not stays or there.item(key).images}
+    merged = merge_stage(dataset, base, ours, auto, previous=lock, decided=applied)
     fresh = _dropped(outcomes)
     new_lock = Lock(
         stage=name,

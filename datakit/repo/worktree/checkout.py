@@ -100,7 +100,7 @@ def refresh(dataset: Dataset, known: Mapping[str, tuple[os.stat_result, bytes]])
     with locked_index(dataset.index_path) as index_file:
         lines = read_index(dataset.index_path).lines
         newest_ns = time.time_ns() - MIN_AGE_NS
-        unchanged = {path for path, (seen, _) in known.items() if _has_stat(f"{dataset.root}/{path}", seen)}
+        unchanged = {path for path, (seen, _) in known.items() if has_stat(f"{dataset.root}/{path}", seen)}
         young = [path for path in unchanged if is_stored_as_pointer(path) and known[path][0].st_mtime_ns > newest_ns]
         for path in young:
             os.utime(dataset.root / path, ns=(newest_ns, newest_ns))
@@ -132,7 +132,7 @@ def rewrite(dataset: Dataset, damaged: Mapping[str, tuple[os.stat_result, bytes]
     return [change.path for change in kept]
 
 
-def _has_stat(target: str, seen: os.stat_result | None) -> bool:
+def has_stat(target: str, seen: os.stat_result | None) -> bool:
     """Whether what stands at `target` is what was seen there; None: nothing."""
     try:
         now = os.lstat(target)
@@ -194,7 +194,7 @@ def _write_files(dataset: Dataset, fresh: list[_Fresh], lines: Lines) -> list[Ch
         written: list[bytes | None] = []
         for row in rows:
             target = f"{dataset.root}/{row.path}"
-            if not _has_stat(target, row.seen):
+            if not has_stat(target, row.seen):
                 written.append(None)
                 continue
             ref = dataset.image_ref(row.path, row.blob)
