@@ -167,16 +167,13 @@ class _Import:
             if caption and len(sharing) > 1:
                 self.report.notes.append(f"{caption}: belongs to {' and '.join(sharing)}; each gets a copy")
 
-    def _named(self, path: str) -> str:
-        """The item key that a file's own name says."""
+    def _named(self, path: str) -> tuple[str, str]:
+        """Concept and stem that a file's own name says."""
         folder, _, name = path.rpartition("/")
-        concept = self.concept or folder.rpartition("/")[2] or self.folder.root.name
-        return f"{concept}/{split_path(name)[0]}"
+        return self.concept or folder.rpartition("/")[2] or self.folder.root.name, split_path(name)[0]
 
     def _key(self, path: str) -> str:
-        folder, _, name = path.rpartition("/")
-        concept = self.concept or folder.rpartition("/")[2] or self.folder.root.name
-        return f"{safe_name(concept)}/{safe_name(split_path(name)[0])}"
+        return "/".join(map(safe_name, self._named(path)))
 
     def _place(self, row: Found, ref: ImageRef, done: Ingested) -> str:
         caption = self._caption(row.caption, done.caption)
@@ -193,7 +190,7 @@ class _Import:
                 break
         if wanted != key:
             self.report.renamed[row.image] = wanted
-        elif key != self._named(row.image):
+        elif key != "/".join(self._named(row.image)):
             self.report.portable[row.image] = wanted
         self.txn.put_image(f"{RAW}/{wanted}.{ref.extension}", ref)
         self.txn.put(f"{RAW}/{wanted}.json", done.record)

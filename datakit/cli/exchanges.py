@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datakit.actions.cloning import Exchanged
-from datakit.cli.output import note, say
+from datakit.cli.output import amount, note, say
 
 
 def print_exchange(done: Exchanged, what: str) -> None:
     """What moved, what is missing, and what to do about it."""
     images = done.images
-    moved = f"{images.num_images:,} image{'' if images.num_images == 1 else 's'}, {_size(images.num_bytes)}"
+    moved = f"{images.num_images:,} image{'' if images.num_images == 1 else 's'}, {amount(images.num_bytes)}"
     say(f"{what} ({moved})" if images.num_images else what)
     if done.merged is not None:
         say(done.merged.subject)
@@ -28,12 +28,3 @@ def print_exchange(done: Exchanged, what: str) -> None:
 
 def _count(number: int) -> str:
     return "1 image is" if number == 1 else f"{number:,} images are"
-
-
-def _size(num_bytes: int) -> str:
-    size = float(num_bytes)
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if size < 1000 or unit == "GB":
-            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
-        size /= 1000
-    return ""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 _BAR_AFTER_S = 1.0
+_UNITS = ("bytes", "kB", "MB", "GB", "TB")
 _ELSEWHERE_WIDTH = 1000  # one line a row, for grep
 _NARROW = 16
 """Letters up to which a column is never broken; a wider one keeps at least so many."""
@@ -52,6 +53,19 @@ def tell_skipped(reasons: Sequence[str]) -> None:
         more = ", …" if len(reasons) > _SHOWN_SKIPPED else ""
         items = "1 item" if len(reasons) == 1 else f"{len(reasons):,} items"
         say(f"left alone: {items}: {', '.join(reasons[:_SHOWN_SKIPPED])}{more}")
+
+
+def when(seconds: int) -> str:
+    """A moment of the history (Unix seconds) in local time, to the minute."""
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
+
+
+def amount(num_bytes: int) -> str:
+    """A number of bytes in the unit that suits it."""
+    size, unit = float(num_bytes), 0
+    while size >= 1000 and unit < len(_UNITS) - 1:
+        size, unit = size / 1000, unit + 1
+    return f"{size:.1f} {_UNITS[unit]}" if unit else f"{num_bytes} bytes"
 
 
 def say_json(value: object) -> None:

@@ -116,7 +116,7 @@ class Objects:
         """The lines of one tree object: name → entry."""
         kept = self._trees.pop(oid, None)
         if kept is None:
-            kept = _parse_tree(self.read(oid))
+            kept = parse_tree(self.read(oid))
             self._known.update(entry.oid for entry in kept.values())
             self._num_lines += len(kept)
         self._trees[oid] = kept  # the youngest is the last
@@ -131,7 +131,8 @@ class Objects:
         return self.put("tree", b"".join(b"%s %s\0%s" % (entry.mode, name, entry.oid) for name, entry in rows))
 
 
-def _parse_tree(data: bytes) -> dict[str, Entry]:
+def parse_tree(data: bytes) -> dict[str, Entry]:
+    """The lines of a tree object, or of whole lines out of one: name → entry."""
     lines: dict[str, Entry] = {}
     at = 0
     while at < len(data):

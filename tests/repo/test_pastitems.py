@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datakit.actions.project import Project
-from datakit.repo.past.pastitems import _parse, _unlike
-from datakit.store.objects import FILE_MODE, TREE_MODE, Entry
+from datakit.repo.past.pastitems import _unlike
+from datakit.store.objects import FILE_MODE, TREE_MODE, Entry, parse_tree
 
 LINE = st.builds(Entry, st.sampled_from((FILE_MODE, TREE_MODE)), st.binary(min_size=20, max_size=20))
 TREE = st.dictionaries(st.text("abc.1 ", min_size=1, max_size=4), LINE, max_size=12)
@@ -32,4 +32,4 @@ def test_lines_that_differ_are_all_there(
 def test_a_tree_is_read_as_it_was_written(empty: Project) -> None:
     objects = empty.dataset.objects
     lines = {f"{number}.png": Entry(FILE_MODE, objects.blob(b"%d" % number)) for number in range(50)}
-    assert _parse(objects.read(objects.put_tree(lines))) == lines
+    assert parse_tree(objects.read(objects.put_tree(lines))) == lines

@@ -1,6 +1,5 @@
 """dsk blame."""
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import click
 
 from datakit.actions.blaming import blame
 from datakit.actions.project import open_project
-from datakit.cli.output import say, say_json, table
+from datakit.cli.output import say, say_json, table, when
 from datakit.model.provenance import Blame, Cause, Doer, TagCause
 
 _WORDS = {
@@ -87,16 +86,13 @@ def _print_operations(found: Blame) -> None:
         say("")
         rows = sorted(doers.values(), key=lambda doer: -doer.time)
         table(
-            ("operation", "when", "who", "what"), [(_short(one), _when(one), one.author, one.subject) for one in rows]
+            ("operation", "when", "who", "what"),
+            [(_short(one), when(one.time), one.author, one.subject) for one in rows],
         )
 
 
 def _short(doer: Doer) -> str:
     return doer.commit[:10]
-
-
-def _when(doer: Doer) -> str:
-    return time.strftime("%Y-%m-%d %H:%M", time.localtime(doer.time))
 
 
 def _sentence(cause: Cause) -> str:

@@ -1,13 +1,12 @@
 """dsk branch."""
 
-import time
 from pathlib import Path
 
 import click
 
 from datakit.actions.branching import branch_at
 from datakit.actions.project import open_project
-from datakit.cli.output import say, say_json, table
+from datakit.cli.output import say, say_json, table, when
 from datakit.repo.branches.switching import delete_branch, list_branches
 from datakit.repo.dataset import Dataset
 
@@ -41,11 +40,7 @@ def command(name: str, revision: str, delete: bool, force: bool, as_json: bool) 
 
 def _print(dataset: Dataset) -> None:
     rows = [
-        ("*" if one.is_current else "", one.name, one.commit[:10], _when(one.time), one.subject)
+        ("*" if one.is_current else "", one.name, one.commit[:10], when(one.time), one.subject)
         for one in list_branches(dataset)
     ]
     table(("", "branch", "commit", "when", "newest operation"), rows)
-
-
-def _when(seconds: int) -> str:
-    return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))

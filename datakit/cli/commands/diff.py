@@ -1,6 +1,5 @@
 """dsk diff."""
 
-import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import islice
@@ -11,7 +10,7 @@ import click
 
 from datakit.actions.comparing import Compared, choose_stage, compare_states
 from datakit.actions.project import Counted, Project, open_project
-from datakit.cli.output import Bar, say, say_json, table
+from datakit.cli.output import Bar, say, say_json, table, when
 from datakit.model.comparison import Comparison, FieldChange, ImageChange, ItemChange, Moment, StageChange
 from datakit.model.order import EXPORT
 
@@ -113,10 +112,9 @@ def _print(comparison: Comparison, chosen: StageChange | None, stage: str) -> No
 def _moment(moment: Moment) -> str:
     if not moment.commit:
         return moment.name
-    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(moment.time))
     short = moment.commit[:10]
     name = f"{short} " if moment.commit.startswith(moment.name) else f"{moment.name} ({short}) "
-    return f"{name}{when} {moment.subject}"
+    return f"{name}{when(moment.time)} {moment.subject}"
 
 
 def _row(stage: StageChange) -> tuple[str, ...]:

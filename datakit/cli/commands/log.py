@@ -1,6 +1,5 @@
 """dsk log."""
 
-import time
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 import click
 
 from datakit.actions.project import open_project
-from datakit.cli.output import say, say_json, table
+from datakit.cli.output import say, say_json, table, when
 from datakit.repo.oplog import history
 from datakit.repo.past.itemlog import ItemEvent, StageEvent, item_events
 from datakit.repo.past.pastitems import resolve_one_ever
@@ -41,18 +40,14 @@ def command(item: str, number: int, as_json: bool) -> None:
     if as_json:
         say_json(operations)
         return
-    table(("commit", "when", "what"), [(one.commit[:10], _when(one.time), one.subject) for one in operations])
-
-
-def _when(seconds: int) -> str:
-    return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
+    table(("commit", "when", "what"), [(one.commit[:10], when(one.time), one.subject) for one in operations])
 
 
 def _print(key: str, events: list[ItemEvent]) -> None:
     say(key)
     for event in events:
         one = event.operation
-        say(f"{one.commit[:10]}  {_when(one.time)}  {one.author}  {one.subject}")
+        say(f"{one.commit[:10]}  {when(one.time)}  {one.author}  {one.subject}")
         if event.was:
             say(f"  renamed from {event.was}")
         if event.renamed_to:

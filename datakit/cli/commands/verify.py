@@ -9,11 +9,10 @@ import msgspec
 
 from datakit.actions.project import Counted, open_project
 from datakit.actions.verifying import verify_dataset
-from datakit.cli.output import Bar, say, say_json, table
+from datakit.cli.output import Bar, amount, say, say_json, table
 from datakit.repo.care.healing import Verified
 
 _SHOWN = 50
-_UNITS = ("bytes", "kB", "MB", "GB", "TB")
 
 
 @click.command("verify")
@@ -44,7 +43,7 @@ def _as_json(verified: Verified) -> dict[str, Any]:
 
 def _print(verified: Verified, seconds: float) -> None:
     say(
-        f"read {_amount(verified.num_bytes)} in {seconds:.1f} s: {Counted(verified.num_images, 'image')} in the store, "
+        f"read {amount(verified.num_bytes)} in {seconds:.1f} s: {Counted(verified.num_images, 'image')} in the store, "
         f"{Counted(verified.num_files, 'file')}, {Counted(verified.num_git_objects, 'git object')}"
     )
     if verified.damages:
@@ -75,10 +74,3 @@ def _verdict(verified: Verified) -> str:
 
 def _outcome(repaired: str, cure: str) -> str:
     return f"repaired: {repaired}" if repaired else f"left; {cure}"
-
-
-def _amount(num_bytes: int) -> str:
-    amount, unit = float(num_bytes), 0
-    while amount >= 1000 and unit < len(_UNITS) - 1:
-        amount, unit = amount / 1000, unit + 1
-    return f"{amount:.1f} {_UNITS[unit]}" if unit else f"{num_bytes} bytes"

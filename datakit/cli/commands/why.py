@@ -1,13 +1,12 @@
 """dsk why."""
 
-import time
 from pathlib import Path
 
 import click
 
 from datakit.actions.explaining import Explanation, Verdict, explain
 from datakit.actions.project import open_project
-from datakit.cli.output import say, say_json, table
+from datakit.cli.output import say, say_json, table, when
 from datakit.model.provenance import Doer
 from datakit.repo.items import typed
 
@@ -79,8 +78,7 @@ def _evidence(verdict: Verdict) -> str:
 
 
 def _by(operation: Doer) -> str:
-    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(operation.time))
-    return f"by {operation.author}, {when}, {operation.commit[:10]} {operation.subject}"
+    return f"by {operation.author}, {when(operation.time)}, {operation.commit[:10]} {operation.subject}"
 
 
 def _next(found: Explanation) -> list[str]:

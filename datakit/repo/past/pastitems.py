@@ -13,7 +13,7 @@ from datakit.repo.items import STAGES_OF_ITEMS as STAGES
 from datakit.repo.items import Address, has_item, is_pattern, item_files, known_keys, resolve, split_word, typed
 from datakit.repo.oplog import read_operation
 from datakit.repo.past.itemlog import NOTHING, ItemFinder, renames_of
-from datakit.store.objects import FILE_MODE, TREE_MODE, Entry, Objects
+from datakit.store.objects import FILE_MODE, TREE_MODE, Entry, Objects, parse_tree
 
 _FILE_LINE = FILE_MODE + b" "
 _OID_AND_NUL = 21
@@ -165,20 +165,9 @@ def _unlike(old: bytes, new: bytes) -> tuple[dict[str, Entry], dict[str, Entry]]
     head = _line_start(old, _common(shortest, lambda size: old[:size] == new[:size]))
     rest = shortest - head
     tail = _common(rest, lambda size: old[len(old) - size :] == new[len(new) - size :])
-    return _parse(old[head : _line_end(old, len(old) - tail)]), _parse(new[head : _line_end(new, len(new) - tail)])
-
-
-def _parse(data: bytes) -> dict[str, Entry]:
-    """The lines of a tree object, or of whole lines out of one."""
-    lines: dict[str, Entry] = {}
-    at = 0
-    while at < len(data):
-        space = data.index(b" ", at)
-        end = data.index(b"\0", space)
-        name = data[space + 1 : end].decode("utf-8", "surrogateescape")
-        lines[name] = Entry(data[at:space], data[end + 1 : end + _OID_AND_NUL])
-        at = end + _OID_AND_NUL
-    return lines
+    lines = (side[head : _line_end(side, len(side) - tail)] for side in (old, new))
+    before, after = map(parse_tree, lines)
+    return before, after
 
 
 def _common(most: int, is_same: Callable[[int], bool]) -> int:
