@@ -7,27 +7,22 @@ import os
 from pathlib import Path
 
 import pytest
+from packing import make_zip
 
-from datakit.errors import InputError
-from datakit.sources.gallery_dl import read_post
-from datakit.sources.model import SOURCES, Folder, Listing
+from datakit.sources.model import Listing, read_listing
+from datakit.sources.walk import Folder, open_folder
 
-POST = json.dumps({"category": "danbooru", "id": 1, "tag_string_general": "1girl"})
+POST = json.dumps(
+    {"category": "danbooru", "subcategory": "tag", "id": 1, "rating": "g", "tag_string": "1girl",
+     "tag_string_general": "1girl"}
+)  # fmt: skip
 
 
-def fill(root: Path, files: dict[str, str]) -> Folder:
+def fill(root: Path, files: dict[str, str], *, takes_frames: bool = False) -> Folder:
     for name, text in files.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_bytes(text.encode())
-    return Folder(root)
-
-
-def surest(folder: Folder) -> str:
-    return max(SOURCES.all(), key=lambda one: one.detect(folder)).name
-
-
-def scan(folder: Folder, name: str = "folder") -> Listing:
-    return SOURCES.load(name).scan(folder)
+    return open_folder(root, scratch=root.parent / "scratch", takes_frames=takes_frames)
 
 
 def reasons(listing: Listing) -> dict[str, str]:
@@ -36,26 +31,19 @@ def reasons(listing: Listing) -> dict[str, str]:
 
 def test_metadata_is_seen_behind_many_images_without_any(tmp_path: Path) -> None:
     hand_picked = {f"a/{number}.png": "" for number in range(50)}
-    assert surest(fill(tmp_path, hand_picked)) == "folder"
-    assert surest(fill(tmp_path, {"z/x.png": "", "z/x.png.json": POST})) == "gallery_dl"
+    assert read_listing(fill(tmp_path / "s", hand_picked)).recognised == {"folder": 50}
+    listing = read_listing(fill(tmp_path / "s", {"z/x.png": "", "z/x.png.json": POST}))
+    assert listing.recognised == {"folder": 50, "gallery_dl": 1}
 
 
 def test_one_broken_sidecar_does_not_hide_the_format(tmp_path: Path) -> None:
-    folder = fill(tmp_path, {"a.png": "", "a.png.json": "{", "b.png": "", "b.json": "\ufeff" + POST})
-    assert surest(folder) == "gallery_dl"
-    found = {row.image: row for row in scan(folder, "gallery_dl").found}
-    assert "not a JSON object" in found["a.png"].problem
+    files = {"a.png": "", "a.png.json": "{", "b.png": "", "b.json": "\ufeff" + POST}
+    found = {row.image: row for row in read_listing(fill(tmp_path / "s", files)).found}
+    assert list(found) == ["a.png", "b.png"]
+    assert "not JSON" in " ".join(found["a.png"].problems)
     scraped = found["b.png"].scraped
     assert scraped is not None
     assert scraped.tags == {"general": ("1girl",)}
-
-
-def test_an_info_json_is_no_images_metadata(tmp_path: Path) -> None:
-    folder = fill(tmp_path, {"a.png": "", "info.json": POST, "b.png": "", "b.png.json": "[]"})
-    assert surest(folder) == "folder"
-    found = reasons(scan(folder))
-    assert found["info.json"] == "metadata of no single image"
-    assert found["b.png.json"] == "metadata in a form that is not read"
 
 
 @pytest.mark.parametrize(
@@ -74,18 +62,23 @@ def test_a_caption_belongs_to_the_image_of_its_name(tmp_path: Path, image: str, 
 
 
 def test_each_file_has_one_outcome(tmp_path: Path) -> None:
+    root = tmp_path / "s"
     names = ["a/x.png", "a/x.txt", "a/lost.txt", "a/v.mp4", "a/u.zip", "a/t.npz", "a/p.psd", "a/r.html", "a/.h.png"]
-    folder = fill(tmp_path, dict.fromkeys(names, ""))
-    fill(tmp_path, {"a/.DS_Store": "", ".git/x.png": "", "set/dsk.toml": "", "set/raw/a/y.png": ""})
-    (tmp_path / "a/link.png").symlink_to("x.png")
-    (tmp_path / "loop").symlink_to(tmp_path)
-    os.mkfifo(tmp_path / "a/pipe.png")
-    listing = scan(folder)
+    fill(root, dict.fromkeys(names, ""))
+    fill(root, {"a/.DS_Store": "", ".git/x.png": "", "set/dsk.toml": "", "set/raw/a/y.png": ""})
+    make_zip(root / "a/i.zip", {"000000.jpg": b"0", "000001.jpg": b"1"})
+    (root / "a/link.png").symlink_to("x.png")
+    (root / "loop").symlink_to(root)
+    os.mkfifo(root / "a/pipe.png")
+    listing = read_listing(fill(root, {"a/v.mp4.json": "{}", "a/i.txt": ""}))
     assert [row.image for row in listing.found] == ["a/x.png"]
     assert listing.orphans == ["a/lost.txt"]
     assert reasons(listing) == {
-        "a/v.mp4": "video",
-        "a/u.zip": "archive (an ugoira's frames, perhaps)",
+        "a/v.mp4": "video (a moving picture; --frames takes images out of it)",
+        "a/v.mp4.json": "belongs to a moving picture",
+        "a/i.zip": "ugoira (a moving picture; --frames takes images out of it)",
+        "a/i.txt": "belongs to a moving picture",
+        "a/u.zip": "is empty; download it again",
         "a/t.npz": "a trainer's cache",
         "a/p.psd": "a Photoshop document",
         "a/r.html": "not an image",
@@ -97,19 +90,17 @@ def test_each_file_has_one_outcome(tmp_path: Path) -> None:
     }
 
 
-def test_a_post_in_danbooru_words() -> None:
-    post = read_post(
-        {"category": "danbooru", "id": 7, "score": "12", "rating": "q", "md5": "AB", "parent_id": None,
-         "has_children": True, "source": "http://a", "file_url": "http://b", "tags_general": ["Long Hair", "^_^"]}
-    )  # fmt: skip
-    assert (post.site, post.post_id, post.score, post.rating, post.md5) == ("danbooru", "7", 12, "questionable", "ab")
-    assert (post.parent_id, post.has_children, post.urls) == ("", True, ("http://a", "http://b"))
-    assert post.tags == {"general": ("long_hair", "^_^")}
+def test_an_archive_is_read_as_the_folder_that_it_was(tmp_path: Path) -> None:
+    files = {"a/x.png": "", "a/x.png.json": POST, "a/y.png": "", "a/y.txt": "solo", "a/v.mp4": "", "a/v.mp4.json": POST}
+    on_disk = read_listing(fill(tmp_path / "s", files))
+    make_zip(tmp_path / "s.zip", {name: text.encode() for name, text in files.items()} | {"b/z.png": b""})
+    packed = read_listing(open_folder(tmp_path / "s.zip", scratch=tmp_path / "scratch"))
+    assert [row.image for row in packed.found] == ["a/x.png", "a/y.png", "b/z.png"]
+    assert packed.found[:2] == on_disk.found
+    assert reasons(packed) == reasons(on_disk)
 
 
-@pytest.mark.parametrize(
-    "field", [{"id": [1]}, {"score": "high"}, {"score": 1e999}, {"tag_string_artist": 3}, {"tags_artist": ["a", 1]}]
-)
-def test_a_field_of_another_type_is_named(field: dict[str, object]) -> None:
-    with pytest.raises(InputError, match=next(iter(field))):
-        read_post({"category": "danbooru", **field})
+def test_moving_pictures_count_as_images_where_their_frames_are_taken(tmp_path: Path) -> None:
+    folder = fill(tmp_path / "s", {"v.mp4": "", "v.txt": "solo", "g.gif": ""}, takes_frames=True)
+    found = {row.image: row.caption for row in read_listing(folder).found}
+    assert found == {"v.mp4": "v.txt", "g.gif": ""}
