@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-peers bench bench-import bench-history lint docs clean distclean
+.PHONY: help demo test test-slow test-peers bench bench-import bench-history bench-tags lint docs clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -36,6 +36,11 @@ bench-import: $(STAMP) ## import speed with large images
 
 bench-history: $(STAMP) ## all operations on 10,000 and 100,000 small images
 	@$(BIN)/python -m tests.benchmarks.bench_history $(ARGS)
+
+bench-tags: $(STAMP) ## metadata of 10,000 images, a vocabulary of 140,000 tags, searches in 100,000 captions
+	@$(BIN)/python -m tests.benchmarks.bench_sidecars $(ARGS)
+	@$(BIN)/python -m tests.benchmarks.bench_vocabulary
+	@$(BIN)/python -m tests.benchmarks.bench_find
 
 lint: $(STAMP) ## ruff, mypy --strict, the import contracts
 	$(BIN)/ruff check .

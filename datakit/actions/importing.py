@@ -1,48 +1,87 @@
-"""dsk import: a scraped folder into raw, nothing overwritten, nothing lost."""
+"""dsk import: scrapes into raw, nothing overwritten, nothing lost, newer metadata into the records."""
 
 from __future__ import annotations
 
+import contextlib
+import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 
-from datakit.actions.ingesting import Ingested, Read, ingest_all, read_text
+from datakit.actions.gathering import Gathered, gather
+from datakit.actions.ingesting import Ingested, Picture, Read, hash_only, ingest_all, read_text
+from datakit.actions.placing import Holder, Names, named, portable, wanted_names
 from datakit.actions.project import Counted, Project
+from datakit.actions.refreshing import Change, Records
 from datakit.errors import InputError, UsageError
 from datakit.model.item import ImageRef, concept_of, split_path
-from datakit.model.naming import one_line, safe_name
 from datakit.model.order import ORDER, RAW
 from datakit.model.progress import Progress, silent
 from datakit.model.record import decode_record
 from datakit.repo.dataset import Dataset
 from datakit.repo.operations.transaction import Transaction, transaction
-from datakit.repo.stagetree import ItemFiles, read_items, stage_tree
-from datakit.sources.model import SOURCES, Aside, Folder, Found, Listing, is_dataset
+from datakit.repo.posts import Posts, known_md5, post_of
+from datakit.repo.stagetree import read_items, stage_tree
+from datakit.sources.model import Loose
+from datakit.sources.walk import Aside, is_dataset
+
+
+class Wishes(msgspec.Struct, frozen=True, kw_only=True):
+    """How a person wants a folder to be imported."""
+
+    concept: str = ""
+    """One concept for all images, not one per folder."""
+    source: str = ""
+    """Read as this format instead of looking."""
+    most_frames: int = 0
+    """How many images to take out of each moving picture; 0 leaves moving pictures aside."""
+    is_dry: bool = False
+    """Only say what would be done."""
 
 
 class ImportReport(msgspec.Struct, kw_only=True):
-    """What an import did with each file of the folder."""
+    """What an import did with each file; images and files by their paths in the folder, items by their keys."""
 
-    source: str
+    recognised: dict[str, int] = msgspec.field(default_factory=dict)
+    """Source → number of images and of metadata without image that it read."""
+    sites: dict[str, int] = msgspec.field(default_factory=dict)
+    """Site → number of images with its metadata."""
+    is_dry: bool = False
     commit: str = ""
     concepts: dict[str, int] = msgspec.field(default_factory=dict)
     """Concept → number of images imported."""
     already: list[str] = msgspec.field(default_factory=list)
     """Images that were in the dataset, name and content."""
+    same_post: dict[str, str] = msgspec.field(default_factory=dict)
+    """Image → the item that is the same post with the same content, from another folder; not imported again."""
     renamed: dict[str, str] = msgspec.field(default_factory=dict)
-    """Image → item key, where another image had the name."""
+    """Image → item, where another image had the name."""
     portable: dict[str, str] = msgspec.field(default_factory=dict)
-    """Image → item key, where the file's or the concept's name could not be held everywhere."""
+    """Image → item, where the file's or the concept's name could not be held everywhere."""
+    twins: dict[str, str] = msgspec.field(default_factory=dict)
+    """Image → another item with the very same content; both are there."""
+    crossposts: dict[str, str] = msgspec.field(default_factory=dict)
+    """Image → an item that is the same image from another site, by content or md5; both are there."""
+    versions: dict[str, str] = msgspec.field(default_factory=dict)
+    """Image → an item of the same post with other content; both are there."""
+    bare: list[str] = msgspec.field(default_factory=list)
+    """Images without metadata in folders whose other images have some."""
+    md5_differs: list[str] = msgspec.field(default_factory=list)
+    """Images whose md5 is not the one that the site names; normal for re-encoded files."""
+    refreshed: list[Change] = msgspec.field(default_factory=list)
+    """Records that took newer metadata in."""
+    loose: list[Aside] = msgspec.field(default_factory=list)
+    """Metadata without an image, here or in the dataset."""
     orphans: dict[str, str] = msgspec.field(default_factory=dict)
     """Caption without an image → its path in the dataset."""
     adopted: dict[str, str] = msgspec.field(default_factory=dict)
     """Caption → its path beside an image that the dataset had without one."""
     aside: list[Aside] = msgspec.field(default_factory=list)
     notes: list[str] = msgspec.field(default_factory=list)
-    """Sidecars and captions that are not what they should be."""
+    """Metadata and captions that are not what they should be."""
     failed: list[Aside] = msgspec.field(default_factory=list)
     """Files that could not be read."""
 
@@ -51,39 +90,63 @@ class ImportReport(msgspec.Struct, kw_only=True):
         """Images new in the dataset."""
         return sum(self.concepts.values())
 
+    @property
+    def has_changes(self) -> bool:
+        """Whether there is anything to commit."""
+        return bool(self.num_imported or self.orphans or self.adopted or self.refreshed)
+
 
 def import_folder(
-    project: Project, path: Path, *, concept: str = "", source: str = "", progress: Progress = silent
+    project: Project, path: Path, wishes: Wishes | None = None, *, progress: Progress = silent
 ) -> ImportReport:
-    """Import a folder as one operation; a name that other content has gets `-<6 hex of sha256>`.
+    """Import a folder, an archive or a file of metadata as one operation.
+
+    A name that other content has gets `-<6 hex of sha256>`.
 
     Raises:
         InputError: no such folder, or nothing to import in it.
-        UsageError: the folder is a stage of this dataset.
+        UsageError: the folder is a stage of this dataset, or there is no such format.
     """
-    folder = Folder(_checked(project.dataset, path))
-    chosen = SOURCES.load(source) if source else max(SOURCES.all(), key=lambda one: one.detect(folder))
-    found = chosen.scan(folder)
-    if not found.found and not found.orphans:
-        left = Counter(aside.reason for aside in found.aside)
-        seen = ", ".join(f"{number} {reason}" for reason, number in left.most_common(3))
-        raise InputError(
-            f"{path}: no images in it" + (f", only: {seen}" if seen else ""),
-            hint="images are known by their extension, such as .png or .webp",
-        )
-    report = ImportReport(source=chosen.name, aside=list(found.aside))
-    with transaction(project.dataset, "import", {"path": str(path), "concept": concept, "from": source}) as txn:
-        running = _Import(txn, folder, report, concept)
-        running.take(found, progress)
-        if report.num_imported or report.orphans or report.adopted:
+    wishes = wishes or Wishes()
+    checked(project.dataset, path)
+    args = {"path": str(path), "concept": wishes.concept, "from": wishes.source, "frames": wishes.most_frames}
+    with _draft(project, args, wishes) as (txn, scratch):
+        gathered = gather(path, source=wishes.source, most_frames=wishes.most_frames, scratch=scratch)
+        report = ImportReport(recognised=dict(gathered.listing.recognised), is_dry=wishes.is_dry)
+        report.aside = list(gathered.listing.aside)
+        report.notes = list(gathered.problems)
+        _Import(project, txn, gathered, report, wishes).run(progress)
+        if not wishes.is_dry and report.has_changes:
             report.commit = txn.commit(_subject(report)) or ""
     return report
 
 
-def _checked(dataset: Dataset, path: Path) -> Path:
-    if not path.is_dir():
-        what = "is not a folder" if path.exists() else "no such folder"
-        raise InputError(f"{path}: {what}", hint="give the folder that the scraper wrote")
+@contextlib.contextmanager
+def _draft(project: Project, args: dict[str, object], wishes: Wishes) -> Iterator[tuple[Transaction, Path]]:
+    """A transaction and a folder for what is unpacked; a dry run holds and writes nothing of the dataset."""
+    dataset = project.dataset
+    if not wishes.is_dry:
+        with transaction(dataset, "import", args) as txn:
+            scratch = dataset.private / "tmp" / "unpacked"
+            scratch.mkdir(parents=True, exist_ok=True)
+            yield txn, scratch
+        return
+    with tempfile.TemporaryDirectory(prefix="dsk-") as folder:
+        try:
+            yield Transaction(dataset, "import", args), Path(folder)
+        finally:
+            dataset.objects.discard()
+
+
+def checked(dataset: Dataset, path: Path) -> None:
+    """Refuse what is nothing to import from.
+
+    Raises:
+        InputError: it is not there.
+        UsageError: it is a dataset, or a part of this one.
+    """
+    if not path.exists():
+        raise InputError(f"{path}: no such file or folder", hint="give the folder that the scraper wrote")
     folder = path.resolve()
     if dataset.root.resolve().is_relative_to(folder):
         raise UsageError(f"{path}: the dataset itself lies in it", hint="give the folder that the scraper wrote")
@@ -92,7 +155,6 @@ def _checked(dataset: Dataset, path: Path) -> Path:
     for stage in ORDER:
         if folder.is_relative_to((dataset.root / stage).resolve()):
             raise UsageError(f"{path}: is the dataset's own {stage}", hint="its files belong to the dataset already")
-    return folder
 
 
 def _subject(report: ImportReport) -> str:
@@ -101,127 +163,141 @@ def _subject(report: ImportReport) -> str:
         parts.append(f"{Counted(len(report.orphans), 'caption')} without image")
     if report.adopted:
         parts.append(f"{Counted(len(report.adopted), 'caption')} of known images")
+    if report.refreshed:
+        parts.append(f"{Counted(len(report.refreshed), 'record')} refreshed")
     where = f" ({Counted(len(report.concepts), 'concept')})" if report.concepts else ""
-    return f"import: {', '.join(parts)} from {report.source.replace('_', '-')}{where}"
-
-
-class _Holder(msgspec.Struct):
-    """What has a name already."""
-
-    key: str
-    """The name as it is spelled."""
-    image: str = ""
-    """sha256; '' also where `blob` is not looked into yet."""
-    blob: bytes | None = None
-    """Of the image's pointer, where the dataset had it before."""
-    path: str = ""
-    """Of the image, inside raw."""
-    caption: bytes | None = None
-    has_record: bool = False
-
-    @property
-    def has_image(self) -> bool:
-        """Whether an image has the name."""
-        return bool(self.image) or self.blob is not None
+    origin = " and ".join(name.replace("_", "-") for name in report.recognised) or "captions"
+    return f"import: {', '.join(parts)} from {origin}{where}"
 
 
 class _Import:
-    """Names and files of one running import."""
+    """One running import."""
 
-    def __init__(self, txn: Transaction, folder: Folder, report: ImportReport, concept: str) -> None:
+    def __init__(
+        self, project: Project, txn: Transaction, gathered: Gathered, report: ImportReport, wishes: Wishes
+    ) -> None:
         self.txn = txn
-        self.folder = folder
+        self.gathered = gathered
         self.report = report
-        self.concept = concept
-        self.now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        items = read_items(txn.dataset, stage_tree(txn.dataset, txn.base_tree, RAW))
-        self.items = items
-        self.keys = _keys_by_image(items)
-        self.taken = _taken(items)
-        self.captions = _captions(items)
+        self.wishes = wishes
+        self.dataset = project.dataset
+        items = read_items(self.dataset, stage_tree(self.dataset, txn.base_tree, RAW))
+        self.posts = Posts(self.dataset, items)
+        self.names = Names(self.dataset, items, self.posts)
+        self.records = Records(self.dataset, items)
+        self.counts: Counter[str] = Counter()
 
-    def take(self, found: Listing, progress: Progress) -> None:
+    def run(self, progress: Progress) -> None:
         """Put every image, record and caption of the listing into the transaction."""
-        counts: Counter[str] = Counter()
-        self._note_shared(found.found)
-        ingested = ingest_all(self.txn.dataset, self.folder, found.found, self.now)
-        for number, (row, done) in enumerate(zip(found.found, ingested, strict=True), 1):
+        rows, folder = self.gathered.pictures, self.gathered.folder
+        self._note_shared(rows)
+        take = hash_only if self.wishes.is_dry else self.dataset.lfs.ingest
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        for number, (row, done) in enumerate(zip(rows, ingest_all(take, folder, rows, now), strict=True), 1):
             if done.ref is None:
-                self.report.failed.append(Aside(row.image, done.problem))
+                self.report.failed.append(Aside(row.path, done.problem))
             else:
-                key = self._place(row, done.ref, done)
-                if key:
-                    counts[concept_of(key)] += 1
-            if row.problem:
-                self.report.notes.append(row.problem)
-            progress("import", number, len(found.found))
-        for path in found.orphans:
+                self._place(row, done.ref, done)
+            self.report.notes += row.found.problems
+            progress("import", number, len(rows))
+        for path in self.gathered.listing.orphans:
             self._place_orphan(path)
-        self.report.concepts = dict(sorted(counts.items()))
+        for loose in self.gathered.listing.loose:
+            self._take_loose(loose)
+        self.report.sites = dict(Counter(row.found.scraped.site for row in rows if row.found.scraped).most_common())
+        self.report.bare = list(_without_metadata(rows))
+        self.report.concepts = dict(sorted(self.counts.items()))
+        self.report.refreshed = self.records.changes()
+        self.report.notes += self.records.notes
+        for key, record in self.records.rewritten():
+            self.txn.put(f"{RAW}/{key}.json", record)
 
-    def _note_shared(self, rows: list[Found]) -> None:
-        images: dict[str, list[str]] = {}
+    def _note_shared(self, rows: Sequence[Picture]) -> None:
+        images: dict[str, dict[str, None]] = {}
         for row in rows:
-            images.setdefault(row.caption, []).append(row.image)
+            images.setdefault(row.found.caption, {})[row.found.image] = None
         for caption, sharing in images.items():
             if caption and len(sharing) > 1:
                 self.report.notes.append(f"{caption}: belongs to {' and '.join(sharing)}; each gets a copy")
 
-    def _named(self, path: str) -> tuple[str, str]:
-        """Concept and stem that a file's own name says."""
-        folder, _, name = path.rpartition("/")
-        return self.concept or folder.rpartition("/")[2] or self.folder.root.name, split_path(name)[0]
-
-    def _key(self, path: str) -> str:
-        return "/".join(map(safe_name, self._named(path)))
-
-    def _place(self, row: Found, ref: ImageRef, done: Ingested) -> str:
-        caption = self._caption(row.caption, done.caption)
-        key = self._key(row.image)
-        names = (key, f"{key}-{ref.sha256[:6]}", f"{key}-{ref.sha256}")
-        known = self._known(row, ref, names)
+    def _place(self, row: Picture, ref: ImageRef, done: Ingested) -> None:
+        """An image under its name, or as the item that it is already."""
+        caption = self._caption(row.found.caption or row.found.sidecar or row.found.image, done.caption)
+        concept, stem = named(row, concept=self.wishes.concept, root=self.gathered.folder.name)
+        key = portable(concept, stem)
+        names = wanted_names(key, ref.sha256)
+        if done.md5 and done.md5 != known_md5(row.found.scraped):
+            self.report.md5_differs.append(row.path)
+        known = self.names.known(row, ref, names)
         if known is not None:
-            self.report.already.append(row.image)
-            self._compare(row.caption, caption, known)
-            return ""
+            self._meet(row, caption, *known)
+            return
+        holder = self._free(names, caption)
+        if holder.key != key:
+            self.report.renamed[row.path] = holder.key
+        elif key != f"{concept}/{stem}":
+            self.report.portable[row.path] = holder.key
+        self._tell_relatives(row, ref)
+        self.txn.put_image(f"{RAW}/{holder.key}.{ref.extension}", ref)
+        self.txn.put(f"{RAW}/{holder.key}.json", done.record)
+        if caption is not None:
+            self.txn.put_blob(f"{RAW}/{holder.key}.txt", caption)
+        holder.image, holder.has_record, holder.caption = ref.sha256, True, caption or holder.caption
+        record = decode_record(done.record, path=row.path)
+        self.posts.add(holder.key, record)
+        self.records.add(holder.key, record)
+        self.counts[concept_of(holder.key)] += 1
+
+    def _free(self, names: Sequence[str], caption: bytes | None) -> Holder:
+        """The first name that no image, record or other caption has."""
+        holder = self.names.holder(names[0])
         for wanted in names:
-            holder = self.taken.setdefault(wanted.casefold(), _Holder(wanted))
+            holder = self.names.holder(wanted)
             if not holder.has_image and not holder.has_record and holder.caption in {None, caption}:
                 break
-        if wanted != key:
-            self.report.renamed[row.image] = wanted
-        elif key != "/".join(self._named(row.image)):
-            self.report.portable[row.image] = wanted
-        self.txn.put_image(f"{RAW}/{wanted}.{ref.extension}", ref)
-        self.txn.put(f"{RAW}/{wanted}.json", done.record)
-        if caption is not None:
-            self.txn.put_blob(f"{RAW}/{wanted}.txt", caption)
-        holder.image, holder.has_record, holder.caption = ref.sha256, True, caption or holder.caption
-        return wanted
+        return holder
 
-    def _known(self, row: Found, ref: ImageRef, names: Iterable[str]) -> _Holder | None:
-        """The item that the image is already: under the name it would get, or renamed since it came from here."""
-        for name in names:
-            holder = self.taken.get(name.casefold())
-            if holder is not None and _sha256(self.txn.dataset, holder) == ref.sha256:
-                return holder
-        dataset = self.txn.dataset
-        for key in self.keys.get(dataset.pointer_blob(ref), ()):
-            record = self.items[key].record
-            if record is not None and _is_from(dataset, key, record, row):
-                return self.taken[key.casefold()]
-        return None
-
-    def _compare(self, path: str, caption: bytes | None, holder: _Holder) -> None:
-        """The caption of an image that was here already: taken where there is none, else only told of."""
-        if caption is None or caption == holder.caption:
+    def _tell_relatives(self, row: Picture, ref: ImageRef) -> None:
+        """Which items are the same post or the same content, under other names."""
+        if row.frame is not None:
             return
-        if holder.caption is None:
-            self._adopt(path, caption, holder)
-        else:
-            self.report.notes.append(f"{path}: {RAW}/{holder.key}.txt says something else, and stays")
+        scraped = row.found.scraped
+        site = scraped.site if scraped else ""
+        content = self.posts.of_content(ref.sha256)
+        alike = content or self.posts.of_said_md5(known_md5(scraped))
+        elsewhere = [key for key in alike if self.posts.origins[key].site not in {site, ""}] if site else []
+        if elsewhere:
+            self.report.crossposts[row.path] = elsewhere[0]
+        elif content:
+            self.report.twins[row.path] = content[0]
+        versions = self.posts.of_post(post_of(scraped))
+        if versions and versions[0] not in content:
+            self.report.versions[row.path] = versions[0]
 
-    def _adopt(self, path: str, caption: bytes, holder: _Holder) -> None:
+    def _meet(self, row: Picture, caption: bytes | None, holder: Holder, how: str) -> None:
+        """An image that is here already: its caption and its metadata may be new."""
+        if how == "post":
+            self.report.same_post[row.path] = holder.key
+        else:
+            self.report.already.append(row.path)
+        path = row.found.caption or row.found.sidecar
+        if caption is not None and holder.caption is None:
+            self._adopt(path, caption, holder)
+        elif caption is not None and caption != holder.caption:
+            self.report.notes.append(f"{path}: {RAW}/{holder.key}.txt says something else, and stays")
+        if row.found.scraped is not None:
+            self.records.hear(holder.key, row.found.scraped, row.found.sidecar or row.path)
+
+    def _take_loose(self, loose: Loose) -> None:
+        """Metadata whose image is not in the folder: for an item of the dataset, or left aside."""
+        self.report.notes += loose.problems
+        keys = self.posts.matching(loose.scraped, loose.path)
+        for key in keys:
+            self.records.hear(key, loose.scraped, loose.path)
+        if not keys:
+            self.report.loose.append(Aside(loose.path, "metadata without its image, here or in the dataset"))
+
+    def _adopt(self, path: str, caption: bytes, holder: Holder) -> None:
         holder.caption = caption
         self.txn.put_blob(f"{RAW}/{holder.key}.txt", caption)
         self.report.adopted[path] = f"{RAW}/{holder.key}.txt"
@@ -238,73 +314,34 @@ class _Import:
             self.report.notes.append(
                 f"{path}: not UTF-8 (byte {error.start}), so letters of it will be lost: save it as UTF-8"
             )
-        return self.txn.dataset.objects.blob(read.data)
+        return self.dataset.objects.blob(read.data)
 
     def _place_orphan(self, path: str) -> None:
-        blob = self._caption(path, read_text(self.folder, path))
+        blob = self._caption(path, read_text(self.gathered.folder, path))
         if blob is None:
             return
-        key = self._key(path)
-        if blob in self.captions.get(concept_of(key), ()):
+        folder, _, name = path.rpartition("/")
+        concept = self.wishes.concept or folder.rpartition("/")[2] or self.gathered.folder.name
+        key = portable(concept, split_path(name)[0])
+        if self.names.has_caption(concept_of(key), blob):
             self.report.already.append(path)
             return
-        for wanted in (key, f"{key}-{blob.hex()[:6]}", f"{key}-{blob.hex()}"):
-            holder = self.taken.setdefault(wanted.casefold(), _Holder(wanted))
+        holder = self.names.holder(key)
+        for wanted in wanted_names(key, blob.hex()):
+            holder = self.names.holder(wanted)
             if holder.caption in {None, blob}:
                 break
         if holder.has_image:
             self._adopt(path, blob, holder)
             return
         holder.caption = blob
-        self.txn.put_blob(f"{RAW}/{wanted}.txt", blob)
-        self.report.orphans[path] = f"{RAW}/{wanted}.txt"
+        self.txn.put_blob(f"{RAW}/{holder.key}.txt", blob)
+        self.report.orphans[path] = f"{RAW}/{holder.key}.txt"
 
 
-def _captions(items: Mapping[str, ItemFiles]) -> dict[str, set[bytes]]:
-    """Concept → blob ids of its captions: one that lint gave its right name is not brought in again."""
-    found: dict[str, set[bytes]] = {}
-    for key, item in items.items():
-        if item.caption is not None:
-            found.setdefault(concept_of(key), set()).add(item.caption)
-    return found
-
-
-def _keys_by_image(items: Mapping[str, ItemFiles]) -> dict[bytes, list[str]]:
-    """Blob id of an image's pointer → keys of the items that have it."""
-    found: dict[bytes, list[str]] = {}
-    for key, item in items.items():
-        for blob in item.images.values():
-            found.setdefault(blob, []).append(key)
-    return found
-
-
-def _is_from(dataset: Dataset, key: str, blob: bytes, row: Found) -> bool:
-    """Whether an item's record names this file as where its image came from.
-
-    The same folder may be imported from further up or further down, so one path may be the end of the other.
-    """
-    try:
-        record = decode_record(dataset.objects.read(blob), path=f"{RAW}/{key}.json", upstream=False)
-    except InputError:
-        return False
-    paths = sorted((f"/{one_line(record.original)}", f"/{one_line(row.image)}"), key=len)
-    return paths[1].endswith(paths[0])
-
-
-def _sha256(dataset: Dataset, holder: _Holder) -> str:
-    """Of the image that has the name; its pointer is read when it is asked for, since most never are."""
-    if not holder.image and holder.blob is not None:
-        ref = dataset.image_ref(f"{RAW}/{holder.path}", holder.blob)
-        holder.image = ref.sha256 if ref else holder.blob.hex()
-    return holder.image
-
-
-def _taken(items: Mapping[str, ItemFiles]) -> dict[str, _Holder]:
-    """Case-folded item key → what raw holds under it."""
-    found: dict[str, _Holder] = {}
-    for key, item in items.items():
-        holder = found.setdefault(key.casefold(), _Holder(key))
-        holder.caption, holder.has_record = item.caption or holder.caption, item.record is not None
-        for path, blob in item.images.items():
-            holder.path, holder.blob = path, blob
-    return found
+def _without_metadata(rows: Sequence[Picture]) -> Iterator[str]:
+    """Images without metadata in folders where others have some."""
+    told = {row.found.image.rpartition("/")[0] for row in rows if row.found.scraped is not None}
+    for row in rows:
+        if row.found.scraped is None and row.found.image.rpartition("/")[0] in told:
+            yield row.path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any, Final
 
 import msgspec
@@ -17,14 +18,23 @@ class Scraped(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     site: str = ""
     post_id: str = ""
+    page: int | None = None
+    """Which image of a post that has several, as the scraper counts them; with site and post_id it names the image."""
     urls: tuple[str, ...] = ()
     md5: str = ""
     """As the site says; scrapers re-encode some files, so it may differ from the file's own."""
     rating: str = ""
     """One of RATINGS, or '' when unknown."""
     score: int | None = None
+    favorites: int | None = None
+    """How many people marked the post as a favorite, a bookmark, a like."""
     created_at: str = ""
+    """UTC, ISO 8601 with seconds: `2015-04-14T01:25:01Z`."""
+    updated_at: str = ""
+    """As `created_at`."""
     parent_id: str = ""
+    children: tuple[str, ...] = ()
+    """Ids of the child posts, where the site names them."""
     has_children: bool | None = None
     tags: dict[str, tuple[str, ...]] = {}
     """Category → canonical tag names, in the site's order."""
@@ -44,10 +54,26 @@ class Record(Scraped, frozen=True, kw_only=True, omit_defaults=True):
     """As decoded (`png`, `jpeg`, …), not as named; '' when the file could not be read."""
     size_px: tuple[int, int] | None = None
     """(width, height) as stored, before any EXIF rotation."""
+    frame: int | None = None
+    """Which frame of the moving picture `original`, from 0."""
+    seen: tuple[str, ...] = ()
+    """`facts_digest` of what the site said at the import and at each refresh, oldest first. What is among them is no
+    news; and a record whose facts are no longer the last was edited by hand."""
 
     def all_tags(self, categories: tuple[str, ...] = CATEGORIES) -> tuple[str, ...]:
         """Tags of the given categories, in their order, each once."""
         return tuple(dict.fromkeys(tag for name in categories for tag in self.tags.get(name, ())))
+
+
+def facts_of(record: Scraped) -> Scraped:
+    """What the site says in a record, without `upstream`."""
+    names = (name for name in Scraped.__struct_fields__ if name != "upstream")
+    return Scraped(**{name: getattr(record, name) for name in names})
+
+
+def facts_digest(facts: Scraped) -> str:
+    """16 hex digits that change when a fact does; `upstream` plays no part, nor does a field that is not set."""
+    return hashlib.sha256(compact_json(facts_of(facts))).hexdigest()[:16]
 
 
 def encode_json(value: object) -> bytes:

@@ -1,20 +1,29 @@
 """A plain folder: images, with captions beside them as `.txt` or `.caption` where there are any.
 
-Folders below it become concepts. What is known of an image is its file name and its caption.
+Folders below it become concepts. What is known of an image is its file name and its caption. Captions without an
+image are orphans: they are imported beside the images, for lint to pair.
 """
 
 from __future__ import annotations
 
-from datakit.sources.model import Folder, Found, Listing, Source, listing
+from datakit.model.item import split_path
+from datakit.sources.model import PLAIN, Claims, Found, Source
+from datakit.sources.walk import CAPTION_EXTENSIONS, Folder
 
 
-def _detect(folder: Folder) -> float:
-    return 0.1 if folder.images else 0.0
+def _claim(folder: Folder, is_told: bool) -> Claims:
+    del is_told
+    found = [Found(image=image, caption=folder.caption_of(image)) for image in folder.images]
+    captions = {row.caption for row in found}
+    moving = {split_path(path)[0] for path in folder.files if folder.is_moving(path) and not folder.takes_frames}
+    orphans = [
+        path
+        for path in folder.files
+        if split_path(path)[1].lower() in CAPTION_EXTENSIONS
+        and path not in captions
+        and not {split_path(path)[0], split_path(split_path(path)[0])[0]} & moving
+    ]
+    return Claims(found=found, orphans=orphans)
 
 
-def _scan(folder: Folder) -> Listing:
-    rows = (Found(image=image, caption=folder.caption_of(image)) for image in folder.images)
-    return listing(folder, rows, used=set())
-
-
-SOURCE = Source(name="folder", title="a plain folder of images", detect=_detect, scan=_scan)
+SOURCE = Source(name=PLAIN, title="plain folder", rank=100, claim=_claim)

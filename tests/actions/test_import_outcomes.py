@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from datakit.actions.importing import import_folder
+from datakit.actions.importing import Wishes, import_folder
 from datakit.actions.project import Project
 from datakit.errors import InputError, UsageError
 from datakit.model.record import decode_record
@@ -40,7 +40,8 @@ def test_bytes_caption_and_metadata_arrive_and_the_source_is_only_read(empty: Pr
     write(source / "aria/x.png.json", json.dumps(post))
     before = {path: path.read_bytes() for path in source.rglob("*.*")}
     report = import_folder(empty, source)
-    assert report.source == "gallery_dl"
+    assert report.recognised == {"gallery_dl": 1}
+    assert report.sites == {"danbooru": 1}
     assert report.concepts == {"aria": 1}
     assert raw(empty)["aria/x.png"] == image.read_bytes()
     assert raw(empty)["aria/x.txt"] == b"1girl, hat"
@@ -127,12 +128,12 @@ def test_two_images_of_one_stem_both_come_in_and_their_caption_is_told(empty: Pr
 @pytest.mark.parametrize(
     ("sidecar", "words"),
     [
-        ("{not json", "not a JSON object"),
-        ("[1, 2]", "not a JSON object"),
-        ("[" * 100_000, "not a JSON object"),
+        ("{not json", "not JSON"),
+        ("[1, 2]", "metadata in a form that is not read"),
+        ("[" * 100_000, "not JSON"),
         (json.dumps({"category": "danbooru", "tag_string_general": 5}), "tag_string_general"),
         (json.dumps({"category": "danbooru", "score": "many"}), "score"),
-        (b"\xff\xfe\x00", "not a JSON object"),
+        (b"\xff\xfe\x00", "not JSON"),
     ],
 )
 def test_a_bad_sidecar_is_told_and_the_image_comes_in(
@@ -142,9 +143,10 @@ def test_a_bad_sidecar_is_told_and_the_image_comes_in(
     write(tmp_path / "s/aria/good.png.json", json.dumps({"category": "danbooru", "id": 1}))
     picture(tmp_path / "s/aria/x.png")
     write(tmp_path / "s/aria/x.png.json", sidecar)
-    report = import_folder(empty, tmp_path / "s", source="gallery_dl")
+    report = import_folder(empty, tmp_path / "s", Wishes(source="gallery_dl"))
     assert report.num_imported == 2
-    assert any(words in note and "x.png.json" in note for note in report.notes)
+    told = [*report.notes, *(f"{aside.path}: {aside.reason}" for aside in report.aside)]
+    assert any(words in line and "x.png.json" in line for line in told)
 
 
 def test_what_is_no_image_file_is_set_aside_with_a_reason(empty: Project, tmp_path: Path) -> None:
@@ -156,7 +158,7 @@ def test_what_is_no_image_file_is_set_aside_with_a_reason(empty: Project, tmp_pa
     assert report.num_imported == 1
     reasons = {aside.path: aside.reason for aside in report.aside}
     assert set(reasons) == {"aria/clip.mp4", "aria/dangling.png"}
-    assert reasons["aria/clip.mp4"] == "video"
+    assert reasons["aria/clip.mp4"].startswith("video (a moving picture")
     assert "link" in reasons["aria/dangling.png"]
 
 
@@ -178,7 +180,7 @@ def test_a_folder_that_cannot_be_meant_is_refused(empty: Project, tmp_path: Path
         import_folder(empty, root.parent)
     with pytest.raises(UsageError, match="the dataset's own raw"):
         import_folder(empty, root / "raw")
-    with pytest.raises(InputError, match="no such folder"):
+    with pytest.raises(InputError, match="no such file or folder"):
         import_folder(empty, tmp_path / "nowhere")
     (tmp_path / "bare").mkdir()
     with pytest.raises(InputError, match="no images"):

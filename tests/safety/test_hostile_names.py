@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from datakit.actions.advancing import advance
-from datakit.actions.importing import import_folder
+from datakit.actions.importing import Wishes, import_folder
 from datakit.actions.project import Project, open_project
 from datakit.actions.reporting import read_status
 from datakit.actions.verifying import verify_dataset
@@ -148,7 +148,7 @@ def test_a_concept_never_leads_out(empty: Project, scrape: Callable[..., Path], 
     before = set(user_files(root.parent))
     folder = scrape(aria=1)
     known = before | {path for path in user_files(root.parent) if path.startswith(folder.name)}
-    import_folder(empty, folder, concept=concept)
+    import_folder(empty, folder, Wishes(concept=concept))
     new = set(user_files(root.parent)) - known
     assert len(new) == 2
     assert all(path.startswith("set/raw/") and len(path.split("/")) == 4 for path in new), new
@@ -178,7 +178,7 @@ def test_a_scrape_whose_concept_is_called_like_a_lock(empty: Project, tmp_path: 
     scrape = tmp_path / "stage"
     scrape.mkdir()
     Image.new("RGB", (256, 256), (1, 2, 3)).save(scrape / "stage.png")
-    import_folder(empty, scrape, concept="stage.json")
+    import_folder(empty, scrape, Wishes(concept="stage.json"))
     advance(open_project(empty.dataset.root), "wip")
     assert list(empty.dataset.root.glob("wip/_stage.json/stage.png"))
     assert_sound(empty.dataset.root, git)

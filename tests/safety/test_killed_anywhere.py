@@ -19,7 +19,7 @@ import pytest
 from harm import dsk_words, kept_contents, user_files
 
 from datakit.actions.advancing import advance
-from datakit.actions.importing import import_folder
+from datakit.actions.importing import Wishes, import_folder
 from datakit.actions.project import open_project
 from datakit.actions.reporting import read_status
 from datakit.actions.starting import start_dataset
@@ -92,7 +92,7 @@ def make(folder: Path, name: str) -> Base:
         path.with_suffix(".txt").write_text("1girl, hat")
     start_dataset(root)
     if name == "import":
-        import_folder(open_project(root), scrape / "aria", concept="aria")
+        import_folder(open_project(root), scrape / "aria", Wishes(concept="aria"))
     else:
         import_folder(open_project(root), scrape)
     if name in {"undo", "mv", "switch"}:
