@@ -1,29 +1,42 @@
 """The captions as prompts: `trigger, a b, c d`.
 
-Underscores become spaces except in emoticons such as `^_^`, nothing is escaped, no tag comes twice, blacklisted tags
-are left out, and the trigger word of the item's concept comes first, exactly as it is written in dsk.toml.
-An item without a caption gets the trigger alone, or no caption when there is none.
+Underscores become spaces except in emoticons such as `^_^`, emphasis such as `(hat:1.2)` is taken off, nothing is
+escaped, no tag comes twice, blacklisted tags are left out, and the trigger word of the item's concept stands exactly as
+it is written in dsk.toml. `profile` says in which order all this comes, and which words for rating, year and quality
+are added: `plain` begins with the trigger, keeps the caption's order and adds nothing.
+An item without a caption gets the trigger and the profile's words alone, or no caption when there are none.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 import msgspec
 
+from datakit.config import digest
 from datakit.errors import ConfigError
 from datakit.model.item import concept_of
-from datakit.model.stage import Keep, Origin, Outcome, Stage, Subject
+from datakit.model.stage import Keep, KnownTags, Origin, Outcome, Prepared, Resources, Scope, Stage, Subject
 from datakit.registry import nearest
 from datakit.tags.captions import parse_tags
+from datakit.tags.emphasis import strip_emphasis
 from datakit.tags.names import to_canonical
-from datakit.tags.prompt import to_training_prompt
+from datakit.tags.profile import PLAIN, Profile, parse_profile
+from datakit.tags.profileranks import Ranking, judge, rank_posts
+from datakit.tags.profilewords import words_for
+from datakit.tags.prompt import Piece, Tag, compose, to_text
 from stages.wording import count, dropped_parts, in_brackets, kept
+
+_PROFILE = "profile"
+_GENERAL = "general"
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Section `[cleaned]` of dsk.toml."""
 
+    profile: str = "plain"
+    """How prompts are written: `plain`, a model's name, or a file of `vocab/profiles`; see `dsk profile`."""
     trigger: str = ""
     """Trigger word of every concept that `triggers` does not name; empty for none."""
     triggers: dict[str, str] = {}
@@ -34,11 +47,50 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Write `long_hair` rather than `long hair`."""
 
 
-def decide(subjects: Sequence[Subject], settings: Settings) -> list[Outcome]:
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """The settings with what they name."""
+
+    settings: Settings
+    profile: Profile = PLAIN
+    vocabulary: Callable[[], KnownTags] | None = None
+    ranking: Ranking = Ranking(quality=PLAIN.quality)
+    """Of all items, where the profile asks for it."""
+
+
+def prepare(settings: Settings, resources: Resources) -> Prepared:
+    """Read the profile; the vocabulary waits until something is computed."""
+    read = parse_profile(resources.profile_text(settings.profile), settings.profile)
+    profile = msgspec.structs.replace(read, summary="")  # which changes no prompt
+    vocabulary = resources.vocabulary_digest()
+    uses = {"vocabulary": vocabulary} if vocabulary else {}
+    if profile != PLAIN:
+        uses[f"{_PROFILE} {settings.profile}"] = digest(profile)
+    job = Job(
+        settings=settings,
+        profile=profile,
+        vocabulary=resources.vocabulary if vocabulary else None,
+        ranking=Ranking(quality=profile.quality),
+    )
+    return Prepared(given=job, uses=uses)
+
+
+def scope(given: Job | Settings) -> Scope:
+    """Quality is a matter of all posts; everything else is each item's own."""
+    return "all" if _job(given).profile.needs_ranking else "item"
+
+
+def survey(subjects: Sequence[Subject], given: Job | Settings) -> Job:
+    """Compare the posts."""
+    job = _job(given)
+    ranking = rank_posts(job.profile.quality, (subject.record for subject in subjects))
+    return msgspec.structs.replace(job, ranking=ranking)
+
+
+def decide(subjects: Sequence[Subject], given: Job | Settings) -> list[Outcome]:
     """Write each item's prompt."""
-    blacklist = frozenset(map(to_canonical, settings.blacklist))
+    writer = _Writer(_job(given))
     return [
-        Keep(key=subject.key, image=subject.image, caption=_prompt(subject, settings, blacklist))
+        Keep(key=subject.key, image=subject.image, caption=to_text(writer.pieces(subject)) or None)
         for subject in subjects
     ]
 
@@ -51,13 +103,25 @@ def summarise(subjects: Sequence[Subject], outcomes: Sequence[Outcome]) -> str:
     return count(len(items) - missing, "prompt") + in_brackets([*notes, *dropped_parts(outcomes)])
 
 
-def check(concepts: Collection[str], settings: Settings) -> None:
+def notes(subjects: Sequence[Subject], given: Job | Settings) -> list[str]:
+    """Items that get no word for quality though the profile has some, by what they lack."""
+    job = _job(given)
+    if "quality" not in job.profile.order or not job.profile.quality.levels:
+        return []
+    lacks = Counter(judge(job.ranking, subject.record).lacks for subject in subjects)
+    return [
+        f"{count(lacks[reason], 'item')} without a word for quality: {reason} (profile {job.settings.profile})"
+        for reason in sorted(filter(None, lacks))
+    ]
+
+
+def check(concepts: Collection[str], given: Job | Settings) -> None:
     """A trigger for a misspelled concept would be missing from every one of its captions.
 
     Raises:
         ConfigError: `triggers` names a concept that the dataset does not have.
     """
-    for name in settings.triggers:
+    for name in _job(given).settings.triggers:
         if concepts and name not in concepts:
             known = sorted(concepts)
             like = nearest(name, known)
@@ -65,37 +129,103 @@ def check(concepts: Collection[str], settings: Settings) -> None:
             raise ConfigError(f"cleaned.triggers: there is no concept '{name}'", hint=hint)
 
 
-def origins(subject: Subject, settings: Settings) -> dict[str, Origin]:
-    """The trigger, and the tags that the blacklist left out."""
+def origins(subject: Subject, given: Job | Settings) -> dict[str, Origin]:
+    """The trigger, the profile's words, and the tags that are written otherwise or left out."""
+    job = _job(given)
+    writer = _Writer(job)
     concept = concept_of(subject.key)
-    named = f"cleaned.triggers.{concept}" if concept in settings.triggers else "cleaned.trigger"
-    blacklist = frozenset(map(to_canonical, settings.blacklist))
-    found = {
-        tag: Origin(kind="blacklist", detail="cleaned.blacklist", removed=True)
-        for tag in parse_tags(subject.caption or "")
-        if tag in blacklist
-    }
-    triggers = parse_tags(settings.triggers.get(concept, settings.trigger))
-    return {**found, **dict.fromkeys(triggers, Origin(kind="trigger", detail=named))}
+    named = f"cleaned.triggers.{concept}" if concept in job.settings.triggers else "cleaned.trigger"
+    found = dict(_stripped(subject.caption or "", writer.tags(subject)))
+    found |= writer.left_out(subject)
+    for piece in writer.pieces(subject):
+        name = to_canonical(piece.text)
+        if piece.slot == "trigger":
+            found[name] = Origin(kind="trigger", detail=named)
+        elif not piece.tag:
+            found[name] = Origin(kind=_PROFILE, detail=f"{job.settings.profile}: {piece.reason}")
+        elif name != piece.tag:
+            was = found[piece.tag].was if piece.tag in found else piece.tag
+            found[name] = Origin(kind=_PROFILE, detail=f"{job.settings.profile}: prefix or suffix", was=was)
+            found[piece.tag] = msgspec.structs.replace(found[name], was="", removed=True)
+    return found
 
 
-def _prompt(subject: Subject, settings: Settings, blacklist: frozenset[str]) -> str | None:
-    prompt = to_training_prompt(
-        parse_tags(subject.caption or ""),
-        trigger=settings.triggers.get(concept_of(subject.key), settings.trigger),
-        blacklist=blacklist,
-        keep_underscores=settings.keep_underscores,
-    )
-    return prompt or None
+class _Writer:
+    """Prompts of one job."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._known = job.vocabulary() if job.vocabulary is not None else None
+        self._own = frozenset(map(to_canonical, job.settings.blacklist))
+        self._others = self._known.blacklist() if self._known is not None else frozenset()
+
+    def pieces(self, subject: Subject) -> list[Piece]:
+        """An item's prompt."""
+        settings = self._job.settings
+        return compose(
+            self.tags(subject),
+            self._job.profile,
+            trigger=settings.triggers.get(concept_of(subject.key), settings.trigger),
+            words=words_for(self._job.profile, subject.record, self._job.ranking),
+            blacklist=self._own | self._others,
+            keep_underscores=settings.keep_underscores,
+        )
+
+    def tags(self, subject: Subject) -> list[Tag]:
+        """The caption's tags with their categories: as the site says, else the vocabulary, else general."""
+        parsed = parse_tags(strip_emphasis(subject.caption or ""))
+        if not self._job.profile.asks_categories:
+            return list(map(Tag, parsed))
+        of_site: dict[str, str] = {}
+        for category, names in subject.record.tags.items() if subject.record is not None else ():
+            of_site = dict.fromkeys(map(to_canonical, names), category) | of_site
+        return [Tag(name, of_site.get(name) or self._category(name), name in of_site) for name in parsed]
+
+    def left_out(self, subject: Subject) -> dict[str, Origin]:
+        """Tags that a blacklist, or the profile, leaves out of the prompt."""
+        profile, name = self._job.profile, self._job.settings.profile
+        found: dict[str, Origin] = {}
+        for tag in self.tags(subject):
+            if tag.name in self._own or tag.name in self._others:
+                where = "cleaned.blacklist" if tag.name in self._own else "vocab/blacklist.txt"
+                found[tag.name] = Origin(kind="blacklist", detail=where, removed=True)
+            elif part := profile.dropped_for(tag.name, tag.category):
+                detail = f"{name}: {tag.category} tags with '{part}'"
+                found[tag.name] = Origin(kind=_PROFILE, detail=detail, removed=True)
+        return found
+
+    def _category(self, name: str) -> str:
+        return (self._known.category(name) if self._known is not None else "") or _GENERAL
+
+
+def _stripped(caption: str, tags: Sequence[Tag]) -> Iterator[tuple[str, Origin]]:
+    """Tags whose emphasis is taken off, and what stood there before."""
+    before, after = parse_tags(caption), [tag.name for tag in tags]
+    if list(before) == after:
+        return
+    pairs = dict(zip(after, before, strict=True)) if len(before) == len(after) else {}
+    for name in before:
+        if name not in after:
+            yield name, Origin(kind="emphasis", detail="taken off", removed=True)
+    for name in after:
+        if name not in before:
+            yield name, Origin(kind="emphasis", detail="taken off", was=pairs.get(name, ""))
+
+
+def _job(given: Job | Settings) -> Job:
+    return given if isinstance(given, Job) else Job(settings=given)
 
 
 STAGE = Stage(
     name="cleaned",
-    version=1,
+    version=2,
     settings=Settings,
     decide=decide,
-    scope="item",
+    scope=scope,
+    prepare=prepare,
+    survey=survey,
     check=check,
+    notes=notes,
     origins=origins,
     summarise=summarise,
 )

@@ -94,7 +94,7 @@ def scrape(tmp_path: Path) -> Scrape:
                 Image.new("RGB", size_px, (colour * 7 % 256, colour // 256, 40 + i)).save(path)
                 post = {
                     "category": "danbooru",
-                    "id": colour,
+                    "id": colour + 1,
                     "rating": "s",
                     "tag_string_character": concept,
                     "tag_string_general": "1girl blue_hair ^_^",

@@ -37,7 +37,7 @@ def blame(project: Project, word: str, *, stage: str = "", removed: bool = False
     files = item_files(dataset, at.tree, name, address.key)
     data = dataset.objects.read(files.caption) if files.caption else b""
     words = spell_tags(data.decode("utf-8-sig", "replace"))
-    blamer = Blamer(dataset, STAGES.load, renamed=renamed)
+    blamer = Blamer(dataset, STAGES.load, renamed=renamed, prepare=project.prepared_at)
     causes = blamer.tags(at, name, address.key, words)
     gone = blamer.removed(at, name, address.key, words) if removed else {}
     return Blame(

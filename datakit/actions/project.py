@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
+from datakit.actions.profilefiles import profile_text, profile_text_in
 from datakit.config import CONFIG_NAME, check_keys, decode
 from datakit.errors import ConfigError
 from datakit.exports.model import EXPORTS
 from datakit.model.order import COMPUTED, EXPORT, ORDER, RAW, before
-from datakit.model.stage import Stage
+from datakit.model.stage import Prepared, Resources, Stage, prepared
 from datakit.registry import Family
 from datakit.repo.dataset import Dataset, open_dataset
 from datakit.repo.operations.transaction import recover
 from datakit.repo.transitions.pipeline import Step
+from datakit.repo.vocabularies import VOCAB, VocabSettings, load_vocabulary, read_sources
+from datakit.tags.compiling import digest_of
+from datakit.tags.vocabulary import Vocabulary
 
 STAGES: Family[Stage] = Family("stages", Stage, "STAGE", word="stage")
 BAKE: Final = "bake"
@@ -39,7 +43,7 @@ class Project:
             ConfigError: an unknown table, or one that is none.
         """
         tables = self.dataset.settings()
-        check_keys(tables, [*ORDER, BAKE], where=CONFIG_NAME)
+        check_keys(tables, [*ORDER, VOCAB, BAKE], where=CONFIG_NAME)
         return tables
 
     def table(self, *names: str) -> dict[str, Any]:
@@ -74,9 +78,44 @@ class Project:
         """Settings of one export format."""
         return decode(self.table(EXPORT, name), EXPORTS.load(name).settings, where=f"{CONFIG_NAME} [{EXPORT}.{name}]")
 
+    @property
+    def vocab_settings(self) -> VocabSettings:
+        """Section `[vocab]`."""
+        return decode(self.table(VOCAB), VocabSettings, where=f"{CONFIG_NAME} [{VOCAB}]")
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        """What the dataset knows of tags.
+
+        Raises:
+            ConfigError: one of its files is missing, unreadable or wrong; names it and the line.
+        """
+        return load_vocabulary(self.dataset.root, self.dataset.private, self.vocab_settings)
+
+    @cached_property
+    def vocabulary_digest(self) -> str:
+        """Of the vocabulary, without compiling it; '' where it knows nothing."""
+        return digest_of(read_sources(self.dataset.root, self.vocab_settings))
+
+    def prepared(self, stage: Stage, settings: Any) -> Prepared:
+        """A stage's settings with the files that they name, as they stand in the work tree."""
+        return prepared(stage, settings, self._resources(lambda name: profile_text(self.dataset.root, name)))
+
+    def prepared_at(self, stage: Stage, settings: Any, tree: bytes | None) -> Prepared:
+        """A stage's settings with the files that they name, as they stand in a tree; the vocabulary is that of now."""
+        return prepared(stage, settings, self._resources(lambda name: profile_text_in(self.dataset, tree, name)))
+
+    def _resources(self, read_profile: Callable[[str], str]) -> Resources:
+        return Resources(
+            vocabulary=lambda: self.vocabulary,
+            vocabulary_digest=lambda: self.vocabulary_digest,
+            profile_text=read_profile,
+        )
+
     def step(self, stage: str) -> Step:
         """One computed stage, ready to run."""
-        return Step(stage=STAGES.load(stage), settings=self.settings(stage), source=before(stage))
+        found, settings = STAGES.load(stage), self.settings(stage)
+        return Step(stage=found, settings=settings, source=before(stage), prepared=self.prepared(found, settings))
 
     def steps(self) -> list[Step]:
         """All computed stages in order."""
@@ -89,9 +128,10 @@ class Project:
             ConfigError: the first mistake of dsk.toml.
         """
         for stage in (RAW, *COMPUTED, EXPORT):
-            self.settings(stage)
+            self.prepared(STAGES.load(stage), self.settings(stage))
         for name in {*EXPORTS.names(), *self.settings(EXPORT).formats}:
             self.export_settings(name)
+        _ = self.vocab_settings
         check_keys(self.table(BAKE), list(BAKE_TABLES), where=f"{CONFIG_NAME} [{BAKE}]")
         for name in self.table(BAKE):
             self.table(BAKE, name)

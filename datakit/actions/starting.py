@@ -16,6 +16,7 @@ from datakit.model.order import ORDER
 from datakit.repo.dataset import Dataset, create_repository
 from datakit.repo.layout import GITATTRIBUTES, GITIGNORE
 from datakit.repo.operations.transaction import transaction
+from datakit.repo.vocabularies import VOCAB, VocabSettings
 
 _HEAD: Final = """\
 # Settings of this dataset. Each line shows its default; take the # away to change it.
@@ -62,6 +63,7 @@ def settings_template() -> str:
         if msgspec.structs.fields(stage.settings):
             parts.append(f"\n[{name}]\n{_fields(stage.settings)}")
     parts += [f"\n[export.{export.name}]\n{_fields(export.settings)}" for export in EXPORTS.all()]
+    parts.append(f"\n[{VOCAB}]\n{_fields(VocabSettings)}")
     return "".join([*parts, _BAKE])
 
 

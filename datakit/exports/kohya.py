@@ -12,7 +12,7 @@ Source: kohya-ss/sd-scripts library/config_util.py (schema, fallbacks), library/
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -59,6 +59,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Shuffle tags at each step."""
     keep_tokens: Annotated[int, msgspec.Meta(ge=0)] = 0
     """How many tags at the front never move or drop; 1 protects a trigger word."""
+    keep_tokens_separator: str = "|||"
+    """Where a caption has this as a tag, nothing before it moves; some prompt profiles write it. Empty for none."""
     caption_dropout_rate: Rate = 0.0
     """Share of steps with an empty caption."""
     flip_aug: bool = False
@@ -99,7 +101,8 @@ def _plan(items: Sequence[ExportItem], settings: Settings, folder: str) -> Plan:
         StateError: an item has no caption, or an extension that sd-scripts does not read.
         ConfigError: a concept in the settings that no item has, or two that need one folder.
     """
-    _refuse(items)
+    captions = {item.key: _caption(item.caption, settings) for item in items}
+    _refuse(items, captions)
     concepts = sorted({concept_of(item.key) for item in items})
     unknown = sorted(set(settings.concepts) - set(concepts))
     if unknown:
@@ -108,8 +111,10 @@ def _plan(items: Sequence[ExportItem], settings: Settings, folder: str) -> Plan:
         )
     folders = _folders(concepts, settings)
     images = {_image_path(item, folders): item.image for item in items}
-    texts = {_caption_path(item, folders): _one_line(item.caption).encode() for item in items}
-    texts["dataset.toml"] = _dataset_toml(folders, settings, folder).encode()
+    texts = {_caption_path(item, folders): captions[item.key].encode() for item in items}
+    separator = settings.keep_tokens_separator
+    has_separator = bool(separator) and any(separator in caption for caption in captions.values())
+    texts["dataset.toml"] = _dataset_toml(folders, settings, folder, has_separator=has_separator).encode()
     return Plan(images=images, texts=texts, items={item.key: _image_path(item, folders) for item in items})
 
 
@@ -119,8 +124,17 @@ def _one_line(caption: str) -> str:
     return ", ".join(filter(None, lines))
 
 
-def _refuse(items: Sequence[ExportItem]) -> None:
-    bare = [item.key for item in items if not _one_line(item.caption)]
+def _caption(text: str, settings: Settings) -> str:
+    """A caption as the trainer is to read it: sd-scripts would leave the separator in where it shuffles nothing."""
+    line = _one_line(text)
+    if settings.shuffle_caption or not settings.keep_tokens_separator or settings.keep_tokens_separator not in line:
+        return line
+    tags = (tag.strip() for tag in line.split(","))
+    return ", ".join(tag for tag in tags if tag and tag != settings.keep_tokens_separator)
+
+
+def _refuse(items: Sequence[ExportItem], captions: Mapping[str, str]) -> None:
+    bare = [item.key for item in items if not captions[item.key]]
     if bare:
         more = f" and {len(bare) - 3} more" if len(bare) > 3 else ""
         raise StateError(
@@ -156,7 +170,7 @@ def _caption_path(item: ExportItem, folders: dict[str, str]) -> str:
     return f"{folders[concept_of(item.key)]}/{stem_of(item.key)}.txt"
 
 
-def _dataset_toml(folders: dict[str, str], settings: Settings, folder: str) -> str:
+def _dataset_toml(folders: dict[str, str], settings: Settings, folder: str, *, has_separator: bool) -> str:
     import tomlkit
 
     bucket = ("enable_bucket", "bucket_no_upscale", "bucket_reso_steps", "min_bucket_reso", "max_bucket_reso")
@@ -170,6 +184,7 @@ def _dataset_toml(folders: dict[str, str], settings: Settings, folder: str) -> s
         "caption_extension": ".txt",
         "shuffle_caption": settings.shuffle_caption,
         "keep_tokens": settings.keep_tokens,
+        **({"keep_tokens_separator": settings.keep_tokens_separator} if has_separator else {}),
         "caption_dropout_rate": float(settings.caption_dropout_rate),
         "flip_aug": settings.flip_aug,
     }

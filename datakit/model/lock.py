@@ -39,6 +39,8 @@ class Lock(msgspec.Struct, frozen=True, kw_only=True):
     """Stage → id of the git tree that was read, without its own lock."""
     auto: str
     """Id of the git tree that the function produced: the base of the next three-way merge."""
+    uses: dict[str, str] = {}
+    """What else it ran with, such as a prompt profile: name → digest."""
     models: dict[str, str] = {}
     dropped: dict[str, Dropped] = {}
     conflicts: dict[str, Conflict] = {}

@@ -8,7 +8,7 @@ Neither sees the disk, the clock or the network, so a stage gives the same tree 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Protocol
 
 import msgspec
 
@@ -87,6 +87,38 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the function left the tag out."""
 
 
+class KnownTags(Protocol):
+    """What a stage may ask of a vocabulary; names are canonical."""
+
+    def category(self, tag: str) -> str:
+        """One of `record.CATEGORIES`; '' for a tag that nobody knows."""
+        ...
+
+    def blacklist(self) -> frozenset[str]:
+        """Tags that the dataset leaves out everywhere."""
+        ...
+
+
+class Resources(msgspec.Struct, frozen=True, kw_only=True):
+    """What a stage may ask for beside its settings; each is looked up when it is called, and not before."""
+
+    vocabulary: Callable[[], KnownTags]
+    """Costly for a big one: for the stage's run, not for the preparation."""
+    vocabulary_digest: Callable[[], str]
+    """Cheap; '' for a vocabulary that knows nothing."""
+    profile_text: Callable[[str], str]
+    """Name → TOML of a prompt profile; raises ConfigError where there is none."""
+
+
+class Prepared(msgspec.Struct, frozen=True, kw_only=True):
+    """A stage's settings with what they name."""
+
+    given: Any
+    """What `decide`, `check`, `survey`, `scope`, `notes` and `origins` get where they say settings."""
+    uses: dict[str, str] = {}
+    """What the outcome depends on beside the settings: name for people → digest."""
+
+
 class Stage(msgspec.Struct, frozen=True, kw_only=True):
     """One stage: its settings and its two functions."""
 
@@ -97,9 +129,15 @@ class Stage(msgspec.Struct, frozen=True, kw_only=True):
     """Section `[name]` of dsk.toml: frozen, strict, every field with a default and a docstring."""
     decide: Callable[[Sequence[Subject], Any], Sequence[Outcome]]
     """(subjects sorted by key, settings) → one outcome per subject, in their order."""
-    scope: Scope = "all"
+    scope: Scope | Callable[[Any], Scope] = "all"
     """What an item's outcome depends on, settings aside: the `item` alone, also the other items with the very same
-    image (`content`), or `all` items. When inputs change, only items within that reach are decided anew."""
+    image (`content`), or `all` items; or a function of the settings that says so. When inputs change, only items
+    within that reach are decided anew."""
+    prepare: Callable[[Any, Resources], Prepared] | None = None
+    """(settings, resources) → the settings with the files that they name. Cheap: `dsk status` asks too."""
+    survey: Callable[[Sequence[Subject], Any], Any] | None = None
+    """(all subjects, settings) → settings that know what the items have in common. Asked before `decide`, `notes` and
+    `origins` where the scope is `all`."""
     check: Callable[[Collection[str], Any], None] | None = None
     """(concepts of all items, settings); raises ConfigError where they do not go together."""
     inspect: Callable[[bytes, Any], Product] | None = None
@@ -108,6 +146,32 @@ class Stage(msgspec.Struct, frozen=True, kw_only=True):
     """The part of the settings that `inspect` depends on (JSON-able); None: it depends on none."""
     summarise: Callable[[Sequence[Subject], Sequence[Outcome]], str]
     """(subjects with their facts, every outcome) → the commit's subject after `name: `."""
+    notes: Callable[[Sequence[Subject], Any], Sequence[str]] | None = None
+    """(the subjects that were decided, settings) → what a person should know of this run."""
     origins: Callable[[Subject, Any], Mapping[str, Origin]] | None = None
     """(a subject, settings) → canonical tag → where the function has it from, or why it left it out; tags that it only
     passes on are not named. IMAGE stands for the image that the function made."""
+
+
+def prepared(stage: Stage, settings: Any, resources: Resources) -> Prepared:
+    """The settings as the stage's functions take them.
+
+    Raises:
+        ConfigError: they name a file that is missing or wrong.
+    """
+    return stage.prepare(settings, resources) if stage.prepare is not None else Prepared(given=settings)
+
+
+def scope_of(stage: Stage, given: Any) -> Scope:
+    """How far an item's outcome reaches under these settings, as they were prepared."""
+    return stage.scope(given) if callable(stage.scope) else stage.scope
+
+
+def needs_survey(stage: Stage, given: Any) -> bool:
+    """Whether the stage's functions want to know what all items have in common."""
+    return stage.survey is not None and scope_of(stage, given) == "all"
+
+
+def surveyed(stage: Stage, subjects: Sequence[Subject], given: Any) -> Any:
+    """The settings with what `subjects`, all of the stage, have in common; as they are where nothing hangs on that."""
+    return stage.survey(subjects, given) if stage.survey is not None and needs_survey(stage, given) else given

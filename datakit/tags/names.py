@@ -25,8 +25,11 @@ deepghs/imgutils:imgutils/tagging/format.py); the last two are Danbooru tags tha
 _CACHED_NAMES: Final = 1 << 18
 _ENTITY: Final = re.compile(r"&(?:#[0-9]{1,7}|#x[0-9a-f]{1,6}|[a-z][a-z0-9]{1,31});", re.IGNORECASE)
 _GAP: Final = re.compile(r"[\s_,\x00-\x1f\x7f\u200b\ufeff]+")
-_BARE_PARENTHESIS: Final = re.compile(r"(?<!\\)(?:\\\\)*[()]")
-_ESCAPED: Final = re.compile(r"\\([\\()])")
+_BARE_ROUND: Final = re.compile(r"(?<!\\)(?:\\\\)*[()]")
+_BARE_SQUARE: Final = re.compile(r"(?<!\\)(?:\\\\)*[\[\]]")
+_ESCAPED_ROUND: Final = re.compile(r"\\([\\()])")
+_ESCAPED_SQUARE: Final = re.compile(r"\\([\\\[\]])")
+_ESCAPED: Final = re.compile(r"\\([\\()\[\]])")
 
 
 @lru_cache(maxsize=_CACHED_NAMES)
@@ -39,9 +42,9 @@ def to_prompt(tag: str) -> str:
 def to_canonical(text: str) -> str:
     r"""The canonical name of a tag however it is spelled; '' when nothing is left.
 
-    Undoes `to_prompt`, HTML entities (`&gt;_&lt;`, as gelbooru sends them) and escaped parentheses
-    (`name_\(series\)`). Parentheses count as escaped only when all of them are: `\(^o^)/` is a tag of its own.
-    A canonical name stays as it is.
+    Undoes `to_prompt`, HTML entities (`&gt;_&lt;`, as gelbooru sends them) and escaped brackets (`name_\(series\)`).
+    Brackets count as escaped only when all of their kind are: `\(^o^)/` is a tag of its own.
+    A canonical name stays as it is. To read text that was written for one program, `escaping.unescape` it first.
     """
     name = _normalise(text)
     while (again := _normalise(name)) != name:
@@ -58,7 +61,11 @@ def _normalise(text: str) -> str:
 
 
 def _unescape(text: str) -> str:
-    has_parenthesis = "(" in text or ")" in text
-    if not has_parenthesis or _BARE_PARENTHESIS.search(text):
-        return text
-    return _ESCAPED.sub(r"\1", text)
+    """Round and square brackets each count as escaped when all of their kind are: ComfyUI knows the round alone."""
+    is_round = ("(" in text or ")" in text) and not _BARE_ROUND.search(text)
+    is_square = ("[" in text or "]" in text) and not _BARE_SQUARE.search(text)
+    if is_round and is_square:
+        return _ESCAPED.sub(r"\1", text)
+    if is_round:
+        return _ESCAPED_ROUND.sub(r"\1", text)
+    return _ESCAPED_SQUARE.sub(r"\1", text) if is_square else text

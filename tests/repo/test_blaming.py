@@ -224,7 +224,7 @@ def test_the_image_its_post_its_conversion_and_its_retouching(empty: Project, sc
     root = empty.dataset.root
     found = blame(again(empty), ITEM).image
     assert [(cause.stage, cause.kind) for cause in found] == [("raw", "import"), ("edited", "edited")]
-    assert found[0].detail == "danbooru post 0, danbooru/aria/danbooru_0.png"
+    assert found[0].detail == "danbooru post 1, danbooru/aria/danbooru_0.png"
     assert found[1].detail == "flattened"
     (root / f"wip/{ITEM}.png").unlink()
     Image.new("RGB", (300, 300), "green").save(root / f"wip/{ITEM}.png")

@@ -21,7 +21,7 @@ from datakit.model.stage import Origin, Stage
 from datakit.repo.dataset import Dataset
 from datakit.repo.items import item_files
 from datakit.repo.oplog import Operation
-from datakit.repo.past.stageruns import StageRun, image_origin, read_run, tags_of
+from datakit.repo.past.stageruns import Prepare, StageRun, as_decoded, image_origin, read_run, tags_of
 from datakit.repo.past.tracing import Facts, Found, ItemFile, Position, Tracer
 from datakit.tags.names import to_canonical
 
@@ -32,10 +32,18 @@ _IMPORT = "import"
 class Blamer:
     """Questions about one dataset; what was read for one is known for the next."""
 
-    def __init__(self, dataset: Dataset, stages: Callable[[str], Stage], *, renamed: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        dataset: Dataset,
+        stages: Callable[[str], Stage],
+        *,
+        renamed: Mapping[str, str],
+        prepare: Prepare = as_decoded,
+    ) -> None:
         """`renamed`: old key → new key, of hand renames that are not committed yet."""
         self._dataset = dataset
         self._stages = stages
+        self._prepare = prepare
         self._tracer = Tracer(dataset, renamed)
         self._runs: dict[tuple[Position, str, str], StageRun | None] = {}
 
@@ -95,7 +103,8 @@ class Blamer:
             return None
         name = (at, stage, key)
         if name not in self._runs:
-            self._runs[name] = read_run(self._dataset, self._tracer, at, self._stages(stage), key)
+            found = read_run(self._dataset, self._tracer, at, self._stages(stage), key=key, prepare=self._prepare)
+            self._runs[name] = found
         return self._runs[name]
 
     def _by_function(self, run: StageRun, key: str, tags: Facts) -> dict[str, Cause]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -13,13 +13,23 @@ from datakit.errors import ConfigError, StateError
 from datakit.model.lock import Lock
 from datakit.model.order import RAW, before
 from datakit.model.progress import silent
-from datakit.model.stage import IMAGE, Origin, Stage, Subject
+from datakit.model.stage import IMAGE, Origin, Prepared, Stage, Subject, needs_survey
 from datakit.repo.dataset import Dataset
 from datakit.repo.past.tracing import Position, Tracer
-from datakit.repo.stagetree import ItemFiles, TreeView, read_lock, stage_tree
+from datakit.repo.stagetree import ItemFiles, TreeView, read_items, read_lock, stage_tree
 from datakit.repo.transitions.inspecting import inspected
 from datakit.repo.transitions.subjects import read_subjects
 from datakit.tags.captions import parse_tags
+
+Prepare = Callable[[Stage, Any, bytes | None], Prepared]
+"""(stage, its settings, tree of the dataset in which files that they name are looked up) → what its functions take."""
+_VOCAB = "vocab"
+
+
+def as_decoded(stage: Stage, settings: Any, tree: bytes | None) -> Prepared:
+    """The preparation of stages whose settings name no files."""
+    del stage, tree
+    return Prepared(given=settings)
 
 
 class StageRun(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,6 +37,8 @@ class StageRun(msgspec.Struct, frozen=True, kw_only=True):
 
     stage: Stage
     settings: Any
+    given: Any
+    """The settings as the function took them."""
     source: str
     """The stage before."""
     read_at: Position
@@ -42,7 +54,9 @@ class StageRun(msgspec.Struct, frozen=True, kw_only=True):
     """Of tags."""
 
 
-def read_run(dataset: Dataset, tracer: Tracer, at: Position, stage: Stage, key: str) -> StageRun | None:
+def read_run(
+    dataset: Dataset, tracer: Tracer, at: Position, stage: Stage, *, key: str, prepare: Prepare
+) -> StageRun | None:
     """The run that the stage's lock tells of; None where it has never run."""
     lock = read_lock(dataset, at.tree, stage.name)
     if lock is None:
@@ -53,11 +67,15 @@ def read_run(dataset: Dataset, tracer: Tracer, at: Position, stage: Stage, key: 
     read, raw = (TreeView(dataset, tree).items([key]) for tree in trees)
     subjects, _, _ = read_subjects(dataset, read, raw, is_raw=source == RAW)
     subject = subjects[0] if subjects else None
-    settings = _settings(dataset, tracer, at, lock, stage)
+    settings, given = _settings(dataset, tracer, at, lock, stage=stage, prepare=prepare)
+    if stage.survey is not None and needs_survey(stage, given):
+        whole = [read_items(dataset, tree) for tree in trees]
+        given = stage.survey(read_subjects(dataset, whole[0], whole[1], is_raw=source == RAW)[0], given)
     made = _item(dataset, bytes.fromhex(lock.auto) or None, key)
     return StageRun(
         stage=stage,
         settings=settings,
+        given=given,
         source=source,
         read_at=read_at,
         subject=subject,
@@ -65,7 +83,7 @@ def read_run(dataset: Dataset, tracer: Tracer, at: Position, stage: Stage, key: 
         images_made=frozenset(made.images.values()),
         tags_read=frozenset(parse_tags(subject.caption or "")) if subject else frozenset(),
         tags_made=frozenset(tags_of(dataset, made.caption)),
-        origins=stage.origins(subject, settings) if stage.origins and subject else {},
+        origins=stage.origins(subject, given) if stage.origins and subject else {},
     )
 
 
@@ -77,7 +95,7 @@ def image_origin(dataset: Dataset, run: StageRun) -> Origin:
             (seen,) = inspected(dataset, run.stage, run.settings, [run.subject], silent)
         except StateError:  # the image is not in this clone
             return Origin(kind="stage", detail=f"made by {name}")
-        found = run.stage.origins(seen, run.settings).get(IMAGE)
+        found = run.stage.origins(seen, run.given).get(IMAGE)
         if found is not None:
             return found
     return Origin(kind="stage", detail=f"made by {name}")
@@ -109,26 +127,47 @@ def _read_at(dataset: Dataset, tracer: Tracer, at: Position, lock: Lock, source:
     return next((position for position in tracer.commits(at) if stands(position)), at)
 
 
-def _settings(dataset: Dataset, tracer: Tracer, at: Position, lock: Lock, stage: Stage) -> Any:
-    """The settings that the function ran with; the newest readable ones where the history lacks those."""
-    seen: set[bytes | None] = set()
-    newest: Any = None
+def _settings(
+    dataset: Dataset, tracer: Tracer, at: Position, lock: Lock, *, stage: Stage, prepare: Prepare
+) -> tuple[Any, Any]:
+    """(Settings that the function ran with, what it took); the newest readable ones where the history lacks those.
+
+    What else it used may be beyond the history, as a vocabulary outside of the dataset is; then the settings decide.
+    """
+    seen: set[tuple[bytes | None, bytes | None]] = set()
+    best: tuple[int, Any, Any] = (-1, None, None)
     for position in tracer.commits(at):
         blob = tracer.blob(position.tree, CONFIG_NAME)
-        if blob in seen:
+        if (blob, stage_tree(dataset, position.tree, _VOCAB)) in seen:
             continue
-        seen.add(blob)
-        settings = _decoded(dataset, blob, stage)
-        if settings is not None and digest(settings) == lock.config:
-            return settings
-        newest = newest if newest is not None else settings
-    return newest if newest is not None else stage.settings()
+        seen.add((blob, stage_tree(dataset, position.tree, _VOCAB)))
+        found = _decoded(dataset, blob, stage, position=position, prepare=prepare)
+        if found is None:
+            continue
+        settings, prepared = found
+        fits = digest(settings) == lock.config
+        alike = sum(lock.uses.get(name) == value for name, value in prepared.uses.items()) + 1 if fits else 0
+        if alike > best[0]:
+            best = (alike, settings, prepared.given)
+        if fits and prepared.uses == lock.uses:
+            break
+    if best[0] < 0:
+        return stage.settings(), stage.settings()
+    return best[1], best[2]
 
 
-def _decoded(dataset: Dataset, blob: bytes | None, stage: Stage) -> Any:
+def _decoded(
+    dataset: Dataset, blob: bytes | None, stage: Stage, *, position: Position, prepare: Prepare
+) -> tuple[Any, Prepared] | None:
     try:
         tables = tomllib.loads(dataset.objects.read(blob).decode("utf-8-sig", "replace")) if blob else {}
         table = tables.get(stage.name, {})
-        return decode(table, stage.settings, where=stage.name) if isinstance(table, dict) else None
+        if not isinstance(table, dict):
+            return None
+        settings = decode(table, stage.settings, where=stage.name)
     except (tomllib.TOMLDecodeError, ConfigError):
         return None
+    try:
+        return settings, prepare(stage, settings, position.tree)
+    except ConfigError:  # a file that they name is gone; the settings alone explain the most
+        return settings, as_decoded(stage, settings, position.tree)

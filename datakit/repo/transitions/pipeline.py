@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -13,7 +13,7 @@ from datakit.model.item import CAPTION_EXTENSION, LOCK_NAME
 from datakit.model.lock import Dropped, Lock, item_of
 from datakit.model.order import RAW
 from datakit.model.progress import Progress
-from datakit.model.stage import Drop, Keep, Outcome, Stage, Subject
+from datakit.model.stage import Drop, Keep, Outcome, Prepared, Stage, Subject, scope_of, surveyed
 from datakit.repo.counting import concepts_of
 from datakit.repo.dataset import Dataset
 from datakit.repo.operations.machine import machine_commit
@@ -34,11 +34,23 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     settings: Any
     source: str
     """Name of the stage before."""
+    prepared: Prepared | None = None
+    """The settings as the stage's functions take them, where those are not the settings themselves."""
 
     @property
     def config(self) -> str:
         """Digest of the settings."""
         return digest(self.settings)
+
+    @property
+    def given(self) -> Any:
+        """What the stage's functions get as settings."""
+        return self.settings if self.prepared is None else self.prepared.given
+
+    @property
+    def uses(self) -> dict[str, str]:
+        """What the outcome depends on beside the settings: name → digest."""
+        return {} if self.prepared is None else self.prepared.uses
 
 
 class Transition(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,11 +81,18 @@ def staleness(dataset: Dataset, root: bytes | None, step: Step) -> str:
         return "its function is newer"
     if lock.config != step.config:
         return f"[{step.stage.name}] in dsk.toml changed"
+    if lock.uses != step.uses:
+        return f"{_changed(lock.uses, step.uses)} changed"
     for name in (step.source, RAW):
         tree = stage_tree(dataset, root, name)
         if lock.inputs.get(name, "") != (tree.hex() if tree else ""):
             return f"{name} changed"
     return ""
+
+
+def _changed(before: Mapping[str, str], now: Mapping[str, str]) -> str:
+    """Names of what a stage uses that is not what it was: `the vocabulary and profile noobai`."""
+    return " and ".join(name for name in sorted({*before, *now}) if before.get(name) != now.get(name))
 
 
 def run_step(txn: Transaction, step: Step, progress: Progress) -> Transition:
@@ -91,11 +110,12 @@ def run_step(txn: Transaction, step: Step, progress: Progress) -> Transition:
         hint = f"{step.source}/{LOCK_NAME} says why; see [{step.source}] in dsk.toml"
         raise StateError(f"{name}: nothing to do, {step.source} is empty", hint=hint)
     if step.stage.check is not None:
-        step.stage.check(concepts_of(dataset, source), step.settings)
+        step.stage.check(concepts_of(dataset, source), step.given)
     keys = reach(dataset, root, step)
     subjects, shared, problems = _subjects(dataset, step, source, raw, keys)
     subjects = inspected(dataset, step.stage, step.settings, subjects, progress)
-    outcomes = [*step.stage.decide(subjects, step.settings), *shared]
+    given = surveyed(step.stage, subjects, step.given)
+    outcomes = [*step.stage.decide(subjects, given), *shared]
     base = bytes.fromhex(lock.auto) if lock and lock.auto else None
     auto = _auto_tree(dataset, base, outcomes, keys)
     ours = stage_tree(dataset, root, name)
@@ -108,6 +128,7 @@ def run_step(txn: Transaction, step: Step, progress: Progress) -> Transition:
         stage=name,
         version=step.stage.version,
         config=step.config,
+        uses=step.uses,
         inputs={step.source: _hex(source), RAW: _hex(raw)},
         auto=_hex(auto),
         dropped={**_dropped_before(lock, keys), **fresh},
@@ -129,17 +150,17 @@ def run_step(txn: Transaction, step: Step, progress: Progress) -> Transition:
         num_kept=sum(isinstance(outcome, Keep) for outcome in outcomes),
         dropped=fresh,
         conflicts=tuple(merged.conflicts),
-        notes=(*problems, *_gone(name, merged.gone)),
+        notes=(*problems, *(step.stage.notes(subjects, given) if step.stage.notes else ()), *_gone(name, merged.gone)),
     )
 
 
 def reach(dataset: Dataset, root: bytes | None, step: Step) -> set[str] | None:
     """Keys of the items that a run must decide anew; None for all of them."""
     lock = read_lock(dataset, root, step.stage.name)
-    if lock is not None and (lock.version, lock.config) != (step.stage.version, step.config):
+    if lock is not None and (lock.version, lock.config, lock.uses) != (step.stage.version, step.config, step.uses):
         lock = None
     inputs = {name: stage_tree(dataset, root, name) for name in (step.source, RAW)}
-    return changed_keys(dataset, lock, inputs, step.source, step.stage.scope)
+    return changed_keys(dataset, lock, inputs, step.source, scope_of(step.stage, step.given))
 
 
 def _subjects(
