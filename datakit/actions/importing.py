@@ -20,13 +20,14 @@ from datakit.errors import InputError, UsageError
 from datakit.model.item import ImageRef, concept_of, split_path
 from datakit.model.order import ORDER, RAW
 from datakit.model.progress import Progress, silent
-from datakit.model.record import decode_record
+from datakit.model.record import Scraped
 from datakit.repo.dataset import Dataset
 from datakit.repo.operations.transaction import Transaction, transaction
 from datakit.repo.posts import Posts, known_md5, post_of
 from datakit.repo.stagetree import read_items, stage_tree
+from datakit.sources.files import Aside
 from datakit.sources.model import Loose
-from datakit.sources.walk import Aside, is_dataset
+from datakit.sources.walk import is_dataset
 
 
 class Wishes(msgspec.Struct, frozen=True, kw_only=True):
@@ -186,6 +187,8 @@ class _Import:
         self.names = Names(self.dataset, items, self.posts)
         self.records = Records(self.dataset, items)
         self.counts: Counter[str] = Counter()
+        self.num_of_post = Counter(post_of(row.found.scraped) for row in gathered.pictures)
+        """Images of one post without page numbers are pages of it, not versions."""
 
     def run(self, progress: Progress) -> None:
         """Put every image, record and caption of the listing into the transaction."""
@@ -243,9 +246,8 @@ class _Import:
         if caption is not None:
             self.txn.put_blob(f"{RAW}/{holder.key}.txt", caption)
         holder.image, holder.has_record, holder.caption = ref.sha256, True, caption or holder.caption
-        record = decode_record(done.record, path=row.path)
-        self.posts.add(holder.key, record)
-        self.records.add(holder.key, record)
+        self.posts.add(holder.key, row.found.scraped or Scraped(), ref.sha256, row.found.image)
+        self.records.add(holder.key, done.record)
         self.counts[concept_of(holder.key)] += 1
 
     def _free(self, names: Sequence[str], caption: bytes | None) -> Holder:
@@ -270,7 +272,8 @@ class _Import:
             self.report.crossposts[row.path] = elsewhere[0]
         elif content:
             self.report.twins[row.path] = content[0]
-        versions = self.posts.of_post(post_of(scraped))
+        post = post_of(scraped)
+        versions = self.posts.of_post(post) if self.num_of_post[post] == 1 else []
         if versions and versions[0] not in content:
             self.report.versions[row.path] = versions[0]
 

@@ -21,8 +21,8 @@ from datakit.repo.dataset import Dataset
 from datakit.repo.operations.transaction import Transaction, transaction
 from datakit.repo.posts import Posts
 from datakit.repo.stagetree import ItemFiles, read_items, stage_tree
+from datakit.sources.files import Aside
 from datakit.sources.site import read_facts
-from datakit.sources.walk import Aside
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -64,15 +64,16 @@ class Records:
     def __init__(self, dataset: Dataset, items: Mapping[str, ItemFiles]) -> None:
         self._dataset = dataset
         self._blobs = {key: item.record for key, item in items.items() if item.record is not None}
+        self._made: dict[str, bytes] = {}
         self._now: dict[str, Record] = {}
         self._news: dict[str, list[tuple[str, Refreshed]]] = {}
         self.notes: list[str] = []
         self.num_same = 0
         self.num_older = 0
 
-    def add(self, key: str, record: Record) -> None:
+    def add(self, key: str, record: bytes) -> None:
         """Enter a record that the operation itself makes."""
-        self._now[key] = record
+        self._made[key] = record
 
     def hear(self, key: str, news: Scraped, path: str) -> None:
         """Take the news of an item in, where it is news; `path` is the file that it comes from."""
@@ -95,11 +96,12 @@ class Records:
     def _record(self, key: str) -> Record | None:
         if key not in self._now:
             blob = self._blobs.get(key)
-            if blob is None:
+            data = self._made.get(key) or (self._dataset.objects.read(blob) if blob else b"")
+            if not data:
                 self.notes.append(f"{RAW}/{key} has no record, so nothing of it is refreshed")
                 return None
             try:
-                self._now[key] = decode_record(self._dataset.objects.read(blob), path=f"{RAW}/{key}.json")
+                self._now[key] = decode_record(data, path=f"{RAW}/{key}.json")
             except InputError as error:
                 self.notes.append(error.message)
                 return None

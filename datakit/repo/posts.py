@@ -65,9 +65,9 @@ class Posts:
             self._enter(key, origin)
         self._hashed = False
 
-    def add(self, key: str, record: Record) -> None:
+    def add(self, key: str, scraped: Scraped, sha256: str, original: str) -> None:
         """Enter an item that the import makes."""
-        self.origins[key] = _origin(record)
+        self.origins[key] = Origin(scraped.site, scraped.post_id, scraped.page, scraped.md5, sha256, original)
         self._enter(key, self.origins[key])
 
     def _enter(self, key: str, origin: Origin) -> None:

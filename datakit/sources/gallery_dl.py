@@ -1,14 +1,14 @@
-"""gallery-dl with `--write-metadata`: `x.png.json` or `x.json` beside `x.png`, in danbooru's words.
+"""gallery-dl: `x.png.json`, `x.json` or a line of `data.jsonl` for each image, and lists of tags `x.png.txt`.
 
-Sites whose metadata is read: danbooru and its kin (safebooru.donmai.us, aibooru), by their `tag_string_…` fields;
-others keep their metadata verbatim in the record's `upstream`. Facts: mikf/gallery-dl 1.32,
-gallery_dl/extractor/danbooru.py.
+A JSON object is gallery-dl's when it has a `category`, its word for the site, and another of the fields that it always
+writes. `info.json` tells of a folder: only a gallery's is of use, for those of its images that have no file of their
+own. Facts: mikf/gallery-dl:gallery_dl/postprocessor/metadata.py, gallery_dl/option.py.
 """
 
 from __future__ import annotations
 
 import codecs
-import contextlib
+from collections.abc import Mapping
 from itertools import islice
 from typing import Any, Final
 
@@ -16,110 +16,259 @@ import msgspec
 
 from datakit.errors import InputError
 from datakit.model.item import split_path
-from datakit.model.record import Scraped
-from datakit.sources.model import Folder, Found, Listing, Source, listing
-from datakit.tags.names import to_canonical
+from datakit.sources.documents import MAX_JSON_BYTES, check_size, read_json, read_text, stream_lines
+from datakit.sources.fields import canonical
+from datakit.sources.gallery_names import Pairs, facts_of_name, page_of_name
+from datakit.sources.matching import base_name, folder_of
+from datakit.sources.model import Claims, Found, Loose, Source
+from datakit.sources.sidecars import parse_json
+from datakit.sources.site import Facts, read_facts, shapes_of, site_called
+from datakit.sources.walk import Aside, Folder
+from datakit.tags.names import to_prompt
 
-_CATEGORIES: Final = ("artist", "character", "copyright", "general", "meta")
-_RATINGS: Final = {"g": "general", "s": "sensitive", "q": "questionable", "e": "explicit"}
-_SAMPLE = 20
-
-
-def _sidecar(folder: Folder, image: str) -> str:
-    stem = split_path(image)[0]
-    return next((path for path in (f"{image}.json", f"{stem}.json") if path in folder.files), "")
-
-
-def _detect(folder: Folder) -> float:
-    sidecars = (path for image in folder.images if (path := _sidecar(folder, image)))
-    for path in islice(sidecars, _SAMPLE):
-        with contextlib.suppress(InputError):
-            if "category" in (_parse(folder.read(path)) or {}):
-                return 1.0
-    return 0.0
+_INFO: Final = frozenset({"info.json", "metadata.json"})
+_OWN_FIELDS: Final = frozenset({"subcategory", "extension", "filename", "search_tags"})
+_GALLERY_FIELDS: Final = ("gid", "gallery_id")
+_LINES: Final = frozenset({"jsonl", "ndjson"})
+_LOOKED_AT: Final = 20
+_MARK: Final = b'"category"'
+_UTF_16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_OF_A_FOLDER: Final = "gallery-dl's info.json: tells of a folder, not of one image"
+_OF_ANOTHER_FILE: Final = "belongs to a file that is not imported"
 
 
-def _parse(data: bytes) -> dict[str, Any] | None:
+class _Sidecar(msgspec.Struct, frozen=True):
+    path: str
+    facts: Facts | None
+    problems: tuple[str, ...]
+    is_exact: bool
+
+
+class _Scrape:
+    """What is read of one folder, on the way."""
+
+    def __init__(self, folder: Folder, is_told: bool) -> None:
+        self.folder = folder
+        self.is_told = is_told
+        self.pairs = Pairs(folder)
+        self.claims = Claims()
+        self.sidecars: dict[str, _Sidecar] = {}
+        self.broken: list[tuple[str, str]] = []
+        """(path, reason) of JSON files that cannot be read."""
+        self.others: list[str] = []
+        """JSON files that are not gallery-dl's, or broken."""
+        self.galleries: dict[str, _Sidecar] = {}
+        self.places: set[str] = set()
+        """Folders with sidecars of gallery-dl."""
+
+    def is_marked(self, data: object) -> bool:
+        """Whether a value is gallery-dl's account of a post."""
+        if not isinstance(data, dict):
+            return False
+        category = data.get("category")
+        if isinstance(category, str) and (site_called(category) or not _OWN_FIELDS.isdisjoint(data)):
+            return True
+        return self.is_told and bool(shapes_of(data))
+
+    def take_json(self, path: str) -> None:
+        """Read one JSON file, if it is gallery-dl's."""
+        try:
+            check_size(self.folder, path, MAX_JSON_BYTES)
+            raw = self.folder.read(path)
+            if not self.is_told and _MARK not in raw and not raw.startswith(_UTF_16):
+                self.others.append(path)
+                return
+            data = parse_json(raw)
+        except InputError as error:
+            self.broken.append((path, error.message))
+            return
+        if self.is_marked(data):
+            self.places.add(folder_of(path))
+            self._take_post(path, data)
+
+    def _take_post(self, path: str, data: dict[str, Any]) -> None:
+        images = self.pairs.beside(path)
+        sidecar = _sidecar(path, data, is_exact=images == [split_path(path)[0]])
+        image = _chosen(images, data)
+        if image:
+            self._pair(image, sidecar)
+        elif images:
+            problem = f"{path}: {' and '.join(base_name(one) for one in images)} have its name; imported without it"
+            self._loose(msgspec.structs.replace(sidecar, problems=(*sidecar.problems, problem)))
+        elif base_name(path).lower() in _INFO:
+            self._take_info(sidecar, data)
+        elif self.pairs.other_file(path):
+            self.claims.aside.append(Aside(path, _OF_ANOTHER_FILE))
+        else:
+            self._loose(sidecar)
+
+    def _pair(self, image: str, sidecar: _Sidecar) -> None:
+        self.claims.used.add(sidecar.path)
+        known = self.sidecars.get(image)
+        if known is None or (sidecar.is_exact and not known.is_exact):
+            self.sidecars[image] = sidecar
+
+    def _loose(self, sidecar: _Sidecar, place: str = "") -> None:
+        self.claims.used.add(sidecar.path)
+        if sidecar.facts:
+            path = place or sidecar.path
+            self.claims.loose.append(Loose(path=path, scraped=sidecar.facts.scraped, problems=sidecar.problems))
+
+    def _take_info(self, sidecar: _Sidecar, data: Mapping[str, Any]) -> None:
+        if any(name in data for name in _GALLERY_FIELDS):
+            self.claims.used.add(sidecar.path)
+            self.galleries[folder_of(sidecar.path)] = sidecar
+        else:
+            self.claims.aside.append(Aside(sidecar.path, _OF_A_FOLDER))
+
+    def take_lines(self, path: str) -> None:
+        """Read one JSON Lines file, if one of its first lines is gallery-dl's; of a post's lines the last counts."""
+        try:
+            head = list(islice(stream_lines(self.folder, path), _LOOKED_AT))
+            if not any(self.is_marked(row) for _, row in head):
+                return
+            self.claims.used.add(path)
+            for number, row in stream_lines(self.folder, path):
+                self._take_line(path, number, row)
+        except InputError as error:
+            self.claims.aside.append(Aside(path, error.message))
+
+    def _take_line(self, path: str, number: int, row: Any) -> None:
+        if not self.is_marked(row):
+            reason = row.message if isinstance(row, InputError) else "not a post"
+            self.claims.aside.append(Aside(f"{path}:{number}", reason))
+            return
+        images = self.pairs.of_post(row, place=folder_of(path))
+        sidecar = _sidecar(path, row, is_exact=False)
+        known = self.sidecars.get(images[0]) if images else None
+        if not images:
+            self._loose(sidecar, f"{path}:{number}")
+        elif known is None or known.path == path:
+            self.sidecars[images[0]] = sidecar
+
+    def finish(self) -> Claims:
+        """All that was found, once every file was looked at."""
+        for path in self.others:
+            if folder_of(path) in self.places and (reason := _why_broken(self.folder, path)):
+                self.broken.append((path, reason))
+        for path, reason in self.broken:
+            if self.is_told or folder_of(path) in self.places:
+                self._take_broken(path, reason)
+        for image in self.folder.images:
+            sidecar = self.sidecars.get(image) or self._of_gallery(image)
+            if sidecar:
+                self.claims.found.append(self._found(image, sidecar))
+            elif f"{image}.txt" in self.folder.files:
+                self._take_tags(image)
+        return self.claims
+
+    def _take_broken(self, path: str, reason: str) -> None:
+        images = self.pairs.beside(path)
+        if len(images) != 1 or images[0] in self.sidecars:
+            self.claims.aside.append(Aside(path, reason))
+            return
+        self.claims.used.add(path)
+        self.sidecars[images[0]] = _Sidecar(path, None, (f"{path}: {reason}; imported without it",), False)
+
+    def _of_gallery(self, image: str) -> _Sidecar | None:
+        """A gallery's own facts, for an image of it that has no file with metadata."""
+        gallery = self.galleries.get(folder_of(image))
+        if gallery is None or gallery.facts is None:
+            return None
+        scraped = gallery.facts.scraped
+        page = page_of_name(image, scraped.post_id)
+        facts = Facts(msgspec.structs.replace(scraped, page=page, md5=""), gallery.facts.problems)
+        return msgspec.structs.replace(gallery, facts=facts)
+
+    def _found(self, image: str, sidecar: _Sidecar) -> Found:
+        caption = self.folder.caption_of(image)
+        tag_list = f"{image}.txt"
+        if tag_list in self.folder.files and sidecar.facts and self._repeats(tag_list, sidecar.facts):
+            self.claims.used.add(tag_list)
+            caption = "" if caption == tag_list else caption
+        scraped = sidecar.facts.scraped if sidecar.facts else None
+        path = sidecar.path if sidecar.facts else ""
+        return Found(image=image, caption=caption, scraped=scraped, sidecar=path, problems=sidecar.problems)
+
+    def _repeats(self, path: str, facts: Facts) -> bool:
+        """Whether a text is the list of the very tags that the metadata has."""
+        try:
+            text, _ = read_text(self.folder, path)
+        except InputError:
+            return False
+        upstream = facts.scraped.upstream or {}
+        known = {tag for tags in facts.scraped.tags.values() for tag in tags}
+        known |= _names_in(upstream.get("tags") or upstream.get("tag_string"))
+        return all(tag in known for tag in _tags_in(text)) or all(tag in known for tag in canonical(text.splitlines()))
+
+    def _take_tags(self, image: str) -> None:
+        """A list of tags beside an image that gallery-dl named, as the caption that it is."""
+        path = f"{image}.txt"
+        scraped = facts_of_name(image)
+        if scraped is None or self.folder.caption_of(image) != path:
+            return
+        try:
+            text, problem = read_text(self.folder, path)
+        except InputError as error:
+            text, problem = "", error.message
+        if "," in text:
+            return
+        made = ", ".join(to_prompt(tag) for tag in _tags_in(text))
+        problems = (f"{path}: {problem}",) if problem else ()
+        self.claims.found.append(Found(image=image, caption=path, text=made, scraped=scraped, problems=problems))
+
+
+def _claim(folder: Folder, is_told: bool) -> Claims:
+    scrape = _Scrape(folder, is_told)
+    for path in folder.files:
+        extension = split_path(path)[1].lower()
+        if extension == "json":
+            scrape.take_json(path)
+    for path in folder.files:
+        if split_path(path)[1].lower() in _LINES:
+            scrape.take_lines(path)
+    return scrape.finish()
+
+
+def _sidecar(path: str, data: dict[str, Any], *, is_exact: bool) -> _Sidecar:
+    category = data.get("category")
+    facts = read_facts(data, site=category if isinstance(category, str) else "")
+    told = facts.problems if facts else ("field 'category' names no site; imported without it",)
+    problems = tuple(f"{path}: {one}" for one in told)
+    return _Sidecar(path, facts, problems, is_exact)
+
+
+def _why_broken(folder: Folder, path: str) -> str:
+    """Why a JSON file cannot be read; '' where it can."""
     try:
-        value = msgspec.json.decode(data.removeprefix(codecs.BOM_UTF8))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
-
-
-def _scan(folder: Folder) -> Listing:
-    used: set[str] = set()
-    rows = [_found(folder, image, used) for image in folder.images]
-    return listing(folder, rows, used=used)
-
-
-def _found(folder: Folder, image: str, used: set[str]) -> Found:
-    caption = folder.caption_of(image)
-    path = _sidecar(folder, image)
-    if not path:
-        return Found(image=image, caption=caption)
-    used.add(path)
-    try:
-        data = _parse(folder.read(path))
+        read_json(folder, path)
     except InputError as error:
-        return Found(image=image, caption=caption, problem=f"{path}: {error.message}; imported without it")
-    if data is None:
-        return Found(image=image, caption=caption, problem=f"{path}: not a JSON object; imported without it")
-    try:
-        return Found(image=image, caption=caption, scraped=read_post(data))
-    except InputError as error:
-        kept = Scraped(site=str(data.get("category", "")), upstream=data)
-        return Found(image=image, caption=caption, scraped=kept, problem=f"{path}: {error.message}")
+        return error.message
+    return ""
 
 
-def read_post(data: dict[str, Any]) -> Scraped:
-    """One post's metadata in dsk's words.
-
-    Raises:
-        InputError: a field has a type that it cannot have; names the field.
-    """
-    return Scraped(
-        site=_text(data, "category"),
-        post_id=_text(data, "id"),
-        urls=tuple(url for url in (_text(data, "source"), _text(data, "file_url")) if url),
-        md5=_text(data, "md5").lower(),
-        rating=_RATINGS.get(_text(data, "rating")[:1].lower(), ""),
-        score=_integer(data, "score"),
-        created_at=_text(data, "created_at"),
-        parent_id=_text(data, "parent_id"),
-        has_children=data["has_children"] if isinstance(data.get("has_children"), bool) else None,
-        tags={name: tags for name in _CATEGORIES if (tags := _tags(data, name))},
-        upstream=data,
-    )
+def _chosen(images: list[str], data: Mapping[str, Any]) -> str:
+    """The one image of a sidecar; of several with its stem the one that has the post's extension; '' for none."""
+    if len(images) == 1:
+        return images[0]
+    wanted = str(data.get("extension")).lower()
+    fitting = [image for image in images if split_path(image)[1].lower() == wanted]
+    return fitting[0] if len(fitting) == 1 else ""
 
 
-def _text(data: dict[str, Any], field: str) -> str:
-    value = data.get(field)
-    if value is None:
-        return ""
-    if isinstance(value, str | int | float) and not isinstance(value, bool):
-        return str(value)
-    raise InputError(f"field '{field}' is a {type(value).__name__}, not a text or number")
+def _tags_in(text: str) -> tuple[str, ...]:
+    """One tag a line; one line with blanks is what gallery-dl leaves of a short text with all the tags."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    return canonical(lines[0].split() if len(lines) == 1 else lines)
 
 
-def _integer(data: dict[str, Any], field: str) -> int | None:
-    text = _text(data, field)
-    try:
-        return int(float(text)) if text else None
-    except (ValueError, OverflowError) as error:
-        raise InputError(f"field '{field}' is '{text[:40]}', not a number") from error
+def _names_in(tags: object) -> set[str]:
+    """Canonical names of a post's `tags`, whatever they are."""
+    if isinstance(tags, str):
+        return {*canonical(tags.split()), *canonical(tags.split(", "))}
+    rows = tags if isinstance(tags, list) else []
+    texts = (one for row in rows for one in (row.values() if isinstance(row, dict) else (row,)))
+    return set(canonical(one for one in texts if isinstance(one, str)))
 
 
-def _tags(data: dict[str, Any], category: str) -> tuple[str, ...]:
-    for field in (f"tag_string_{category}", f"tags_{category}"):
-        value = data.get(field)
-        if value is None:
-            continue
-        names = value.split() if isinstance(value, str) else value
-        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise InputError(f"field '{field}' is neither a text nor a list of texts")
-        return tuple(dict.fromkeys(tag for name in names if (tag := to_canonical(name))))
-    return ()
-
-
-SOURCE = Source(name="gallery_dl", title="gallery-dl with JSON metadata", detect=_detect, scan=_scan)
+SOURCE = Source(name="gallery_dl", title="gallery-dl", rank=10, claim=_claim)

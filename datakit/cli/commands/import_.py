@@ -15,16 +15,13 @@ _SHOWN = 10
 _ALL = 1_000_000
 
 
-class _FrameCount(click.ParamType):
-    name = "N|all"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """How many frames; `all` for every one."""
-        if value == "all":
-            return _ALL
-        if not str(value).isdecimal() or not 0 < int(str(value)) <= _ALL:
-            self.fail(f"'{value}' is no number of frames: write 8, or all", param, ctx)
-        return int(str(value))
+def _frame_count(context: click.Context, parameter: click.Parameter, value: str) -> int:
+    """How many frames; `all` for every one, '' for none."""
+    if value in {"", "all"}:
+        return _ALL if value else 0
+    if not value.isdecimal() or not 0 < int(value) <= _ALL:
+        raise click.BadParameter(f"'{value}' is no number of frames: write 8, or all", context, parameter)
+    return int(value)
 
 
 @click.command("import")
@@ -33,15 +30,14 @@ class _FrameCount(click.ParamType):
 @click.option("--from", "source", default="", metavar="FORMAT", help="Read as this format instead of looking.")
 @click.option(
     "--frames",
-    type=_FrameCount(),
-    default=None,
+    callback=_frame_count,
+    default="",
+    metavar="N|all",
     help="Take up to N images, or all, out of each gif, ugoira and video; they are left aside otherwise.",
 )
 @click.option("--dry-run", is_flag=True, help="Only show what would be done.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
-def command(
-    path: Path, concept: str, source: str, frames: int | None, dry_run: bool, as_json: bool
-) -> None:
+def command(path: Path, concept: str, source: str, frames: int, dry_run: bool, as_json: bool) -> None:
     """Take the images of PATH into raw, with their captions and metadata.
 
     PATH is a folder that a scraper wrote, a zip or tar archive of one, or a file of metadata; it is only read. Its
@@ -49,7 +45,7 @@ def command(
     image, the new one gets the first digits of its sha256 behind its name. Importing again adds what is new, and
     takes newer metadata into the records, as dsk refresh does.
     """
-    wishes = Wishes(concept=concept, source=source, most_frames=frames or 0, is_dry=dry_run)
+    wishes = Wishes(concept=concept, source=source_name(source), most_frames=frames, is_dry=dry_run)
     with Bar() as bar:
         report = import_folder(open_project(Path.cwd()), path, wishes, progress=bar)
     if as_json:
@@ -58,6 +54,11 @@ def command(
         _print(report)
     if report.failed:
         raise click.exceptions.Exit(1)
+
+
+def source_name(word: str) -> str:
+    """The source that a person calls by this word: reports write `gallery-dl`."""
+    return word.strip().lower().replace("-", "_")
 
 
 def _print(report: ImportReport) -> None:

@@ -7,7 +7,7 @@ import click
 from datakit.actions.project import open_project
 from datakit.actions.refreshing import RefreshReport, refresh_items
 from datakit.cli.changes import print_changes
-from datakit.cli.commands.import_ import recognised
+from datakit.cli.commands.import_ import recognised, source_name
 from datakit.cli.output import Bar, note, say, say_json
 
 _SHOWN = 10
@@ -26,7 +26,7 @@ def command(path: Path, source: str, dry_run: bool, as_json: bool) -> None:
     and made as one operation; dsk advance carries tags on through the stages, under everybody's edits.
     """
     with Bar() as bar:
-        report = refresh_items(open_project(Path.cwd()), path, source=source, is_dry=dry_run, progress=bar)
+        report = refresh_items(open_project(Path.cwd()), path, source=source_name(source), is_dry=dry_run, progress=bar)
     if as_json:
         say_json(report)
         return
