@@ -18,6 +18,7 @@ from datakit.config import field_docs
 from datakit.exports.model import EXPORTS
 from datakit.lint.engine import RULES
 from datakit.model.order import ORDER
+from datakit.repo.vocabularies import VOCAB, VocabSettings
 from trainer.config import defaults
 
 FOLDER = Path(__file__).parent / "reference"
@@ -61,6 +62,9 @@ def config_page() -> str:
         f"\n## [export.{name}]\n\n{EXPORTS.summary(name)}.\n\n{_table(EXPORTS.load(name).settings)}"
         for name in EXPORTS.names()
     ]
+    parts.append(
+        f"\n## [{VOCAB}]\n\nWhat is known of tags: see [vocabulary](../vocabulary.md).\n\n{_table(VocabSettings)}"
+    )
     parts.append("\n## [bake]\n\nTables of the trainer, passed on to it: see [trainer](trainer.md).\n")
     return "".join(parts)
 

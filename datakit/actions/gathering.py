@@ -75,9 +75,8 @@ def _opened(path: Path, source: str, *, scratch: Path, takes_frames: bool) -> tu
     if path.is_dir() or is_archive(path):
         return open_folder(path.resolve(), scratch=scratch, takes_frames=takes_frames), source
     if split_path(path.name)[1].lower() == "toml":
-        return _of_subsets(
-            path.resolve(), scratch=scratch, takes_frames=takes_frames
-        ), source or EASY_TRAINING_SOURCE.name
+        folder = _of_subsets(path.resolve(), scratch=scratch, takes_frames=takes_frames)
+        return folder, source or EASY_TRAINING.name
     return Folder(path.resolve().parent.name, {path.name: path.resolve()}, takes_frames=takes_frames), source
 
 
