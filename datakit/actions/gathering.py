@@ -13,6 +13,7 @@ from datakit.actions.ingesting import Picture
 from datakit.errors import InputError
 from datakit.model.item import split_path
 from datakit.sources.archives import is_archive
+from datakit.sources.easy_training import SOURCE as EASY_TRAINING
 from datakit.sources.easy_training import image_folders
 from datakit.sources.files import Aside
 from datakit.sources.frames import frames_of

@@ -207,7 +207,8 @@ class _Import:
             self._place_orphan(path)
         for loose in self.gathered.listing.loose:
             self._take_loose(loose)
-        self.report.sites = dict(Counter(row.found.scraped.site for row in rows if row.found.scraped).most_common())
+        sites = (row.found.scraped.site for row in rows if row.found.scraped)
+        self.report.sites = dict(Counter(filter(None, sites)).most_common())
         self.report.bare = list(_without_metadata(rows))
         self.report.concepts = dict(sorted(self.counts.items()))
         self.report.refreshed = self.records.changes()

@@ -82,7 +82,7 @@ def _print(report: ImportReport) -> None:
 def recognised(sources: dict[str, int], sites: dict[str, int]) -> str:
     """`read as gallery-dl (120: danbooru 100, e621 20) and plain folder (3)`."""
     names = [f"{SOURCES.load(name).title} ({number:,})" for name, number in sources.items()]
-    told = ", ".join(f"{site or 'unknown'} {number:,}" for site, number in sites.items())
+    told = ", ".join(f"{site} {number:,}" for site, number in sites.items())
     return f"read as {' and '.join(names) or 'captions'}" + (f"; sites: {told}" if told else "")
 
 
