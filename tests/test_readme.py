@@ -75,6 +75,8 @@ def test_dsk_command_and_its_options_exist(words: list[str]) -> None:
     name, *rest = words
     assert name in COMMANDS
     command = cli.get_command(click.Context(cli), name)
+    while isinstance(command, click.Group) and rest and not rest[0].startswith("-"):
+        command = command.get_command(click.Context(command), rest.pop(0))
     assert command is not None
     known = {option for param in command.params for option in (*param.opts, *param.secondary_opts)}
     given = {word.partition("=")[0] for word in rest if re.match(r"--?[A-Za-z]", word)}
