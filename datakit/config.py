@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
-import inspect
-import textwrap
 import tomllib
 from collections.abc import Mapping
 from itertools import pairwise
@@ -86,6 +83,10 @@ def digest(value: object) -> str:
 
 def field_docs(kind: type[msgspec.Struct]) -> dict[str, str]:
     """Field → the sentence under it in the struct's source, which is its documentation everywhere."""
+    import ast
+    import inspect
+    import textwrap
+
     body = ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0]
     assert isinstance(body, ast.ClassDef)
     docs: dict[str, str] = {}

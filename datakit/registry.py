@@ -6,7 +6,6 @@ importing anything, so that `--help` stays fast; a module is imported when it is
 
 from __future__ import annotations
 
-import ast
 import difflib
 import importlib
 import importlib.util
@@ -58,6 +57,8 @@ class Family(Generic[T]):
 
     def summary(self, name: str) -> str:
         """First line of the module's docstring, read without importing it."""
+        import ast
+
         doc = ast.get_docstring(ast.parse(self._file(name).read_text("utf-8"))) or ""
         return doc.partition("\n")[0].rstrip(".")
 

@@ -37,6 +37,11 @@ def say(text: str) -> None:
     click.echo(plain(text))
 
 
+def say_words(words: Iterable[str], *, end: str) -> None:
+    """Words to standard output as they are, each with `end` behind it, for another program to read."""
+    click.echo("".join(f"{word}{end}" for word in words).encode("utf-8", "surrogateescape"), nl=False)
+
+
 def say_block(text: str) -> None:
     """Lines to standard output, as someone wrote them."""
     click.echo(text.translate(_SHOWN_IN_BLOCKS))

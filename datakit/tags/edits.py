@@ -17,6 +17,7 @@ from datakit.tags.query import Pattern, fits, regex_of
 
 BAR: Final = "|||"
 _PIECES: Final = re.compile(r"(\|\|\|)|[,\r\n]")
+_BETWEEN: Final = re.compile(r"[,\r\n]")
 _SEPARATOR: Final = re.compile(r"[^\S\r\n]*(?:,[^\S\r\n]*(?:\r?\n)?|\r?\n)[^\S\r\n]*")
 
 
@@ -36,6 +37,8 @@ Edit = Callable[[Words, Collection[str]], Words]
 
 def read_words(text: str) -> Words:
     """The tags and bars of a caption, in its order; a tag may come twice."""
+    if BAR not in text:
+        return tuple([Word(tag, piece.strip()) for piece in _BETWEEN.split(text) if (tag := to_canonical(piece))])
     found: list[Word] = []
     for piece in _PIECES.split(text):
         if piece == BAR:
@@ -55,7 +58,8 @@ def write_words(words: Sequence[Word], old: str, spell: Callable[[str], str]) ->
 
     `spell` writes a new tag.
     """
-    if tuple(words) == read_words(old):
+    words = tuple(words)
+    if words == read_words(old):
         return old
     found = _SEPARATOR.search(old.strip())
     separator = found[0] if found else ", "
@@ -200,10 +204,10 @@ def changes(before: Words, after: Words) -> tuple[list[str], list[str]]:
     return list((new - old).elements()), list((old - new).elements())
 
 
-def speller(text: str, default: Callable[[str], str]) -> Callable[[str], str]:
+def speller(words: Words, default: Callable[[str], str]) -> Callable[[str], str]:
     """How a caption writes its tags: with spaces or with underscores; `default` where it does not show."""
     spaces = underscores = 0
-    for word in read_words(text):
+    for word in words:
         if to_prompt(word.tag) != word.tag:
             underscores += "_" in word.text
             spaces += "_" not in word.text

@@ -6,7 +6,8 @@ parts that the other is cut into (the pigeonhole principle; Li, Deng, Wang, Feng
 
 from __future__ import annotations
 
-from collections import defaultdict
+import re
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Final, NamedTuple
@@ -19,7 +20,9 @@ _SHORT: Final = 4
 """Letters under which every name is near another."""
 _LONG: Final = 9
 """Letters from which on two edits are a misspelling too."""
-_DIGITS: Final = str.maketrans("", "", "0123456789")
+_NUMBERED: Final = 100
+"""Names that differ in digits alone, such as `sample_0001`: from so many on, none of them is meant by another."""
+_DIGITS: Final = re.compile("[0-9]+")
 
 
 class Near(NamedTuple):
@@ -35,8 +38,10 @@ class NameIndex:
 
     def __init__(self, names: Iterable[str]) -> None:
         self._by_part: dict[tuple[int, int, str], list[str]] = defaultdict(list)
+        names = list(names)
+        alike = Counter(map(_without_digits, names))
         for name in names:
-            if len(name) >= _SHORT:
+            if len(name) >= _SHORT and alike[_without_digits(name)] <= _NUMBERED:
                 for number, (start, end) in enumerate(_cuts(len(name))):
                     self._by_part[len(name), number, name[start:end]].append(name)
 
@@ -45,10 +50,10 @@ class NameIndex:
         limit = allowed_edits(len(name))
         if not limit:
             return []
-        bare = name.translate(_DIGITS)
+        bare = _without_digits(name)
         found = []
         for other in self._candidates(name, limit):
-            if other != name and other.translate(_DIGITS) != bare:
+            if other != name and _without_digits(other) != bare:
                 distance = edit_distance(name, other, most=limit)
                 if distance <= limit:
                     found.append(Near(other, distance))
@@ -63,6 +68,11 @@ class NameIndex:
                     found.update(self._by_part.get((length, number, name[at : at + end - start]), ()))
         letters = letters_of(name)
         return [other for other in found if (letters_of(other) ^ letters).bit_count() <= 2 * limit]
+
+
+@lru_cache(maxsize=1 << 18)
+def _without_digits(name: str) -> str:
+    return _DIGITS.sub("", name)
 
 
 @lru_cache(maxsize=1 << 18)
@@ -95,6 +105,7 @@ def edit_distance(left: str, right: str, *, most: int) -> int:
     """Edits that make one of the other, neighbours that change places being one; `most` + 1 where it is more."""
     if abs(len(left) - len(right)) > most:
         return most + 1
+    left, right = _differing(left, right)
     before: list[int] = []
     row = list(range(len(right) + 1))
     for i, letter in enumerate(left, 1):
@@ -107,6 +118,15 @@ def edit_distance(left: str, right: str, *, most: int) -> int:
         if min(row) > most and min(before) > most:
             return most + 1
     return min(row[-1], most + 1)
+
+
+def _differing(left: str, right: str) -> tuple[str, str]:
+    """Both without what they begin and end with alike."""
+    shorter = min(len(left), len(right))
+    start = next((at for at in range(shorter) if left[at] != right[at]), shorter)
+    rest = shorter - start
+    end = next((at for at in range(rest) if left[-1 - at] != right[-1 - at]), rest)
+    return left[start : len(left) - end], right[start : len(right) - end]
 
 
 class Typo(msgspec.Struct, frozen=True):

@@ -37,7 +37,7 @@ def implied(tag: str) -> set[str]:
 
 
 def apply(edit: Edit, text: str, held: tuple[str, ...] = (), spell: Callable[[str], str] = to_prompt) -> str:
-    return write_words(edit(read_words(text), held), text, speller(text, spell))
+    return write_words(edit(read_words(text), held), text, speller(read_words(text), spell))
 
 
 EDITS: dict[str, Edit] = {

@@ -36,9 +36,22 @@ def test_the_index_finds_what_all_pairs_find(names: set[str], name: str) -> None
     assert name not in found
 
 
+def with_swaps(left: str, right: str) -> int:
+    """Optimal string alignment, by its definition."""
+    table = {(i, 0): i for i in range(len(left) + 1)} | {(0, j): j for j in range(len(right) + 1)}
+    for i in range(1, len(left) + 1):
+        for j in range(1, len(right) + 1):
+            change = table[i - 1, j - 1] + (left[i - 1] != right[j - 1])
+            table[i, j] = min(table[i - 1, j] + 1, table[i, j - 1] + 1, change)
+            if i > 1 and j > 1 and left[i - 1] == right[j - 2] and left[i - 2] == right[j - 1]:
+                table[i, j] = min(table[i, j], table[i - 2, j - 2] + 1)
+    return table[len(left), len(right)]
+
+
 @given(NAMES, NAMES)
 def test_the_distance_is_that_of_edits_with_swaps(left: str, right: str) -> None:
     distance = edit_distance(left, right, most=20)
+    assert distance == with_swaps(left, right)
     assert distance == edit_distance(right, left, most=20) <= levenshtein(left, right)
     assert (distance == 0) == (left == right)
     assert edit_distance(left, right, most=1) == min(distance, 2)
