@@ -9,6 +9,7 @@ An item without a caption gets the trigger and the profile's words alone, or no 
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 
@@ -25,7 +26,7 @@ from datakit.tags.names import to_canonical
 from datakit.tags.profile import PLAIN, Profile, parse_profile
 from datakit.tags.profileranks import Ranking, judge, rank_posts
 from datakit.tags.profilewords import words_for
-from datakit.tags.prompt import Piece, Tag, compose, to_text
+from datakit.tags.prompt import Piece, Tag, compose, to_text, to_training_prompt
 from stages.wording import count, dropped_parts, in_brackets, kept
 
 _PROFILE = "profile"
@@ -89,10 +90,7 @@ def survey(subjects: Sequence[Subject], given: Job | Settings) -> Job:
 def decide(subjects: Sequence[Subject], given: Job | Settings) -> list[Outcome]:
     """Write each item's prompt."""
     writer = _Writer(_job(given))
-    return [
-        Keep(key=subject.key, image=subject.image, caption=to_text(writer.pieces(subject)) or None)
-        for subject in subjects
-    ]
+    return [Keep(key=subject.key, image=subject.image, caption=writer.text(subject) or None) for subject in subjects]
 
 
 def summarise(subjects: Sequence[Subject], outcomes: Sequence[Outcome]) -> str:
@@ -135,7 +133,7 @@ def origins(subject: Subject, given: Job | Settings) -> dict[str, Origin]:
     writer = _Writer(job)
     concept = concept_of(subject.key)
     named = f"cleaned.triggers.{concept}" if concept in job.settings.triggers else "cleaned.trigger"
-    found = dict(_stripped(subject.caption or "", writer.tags(subject)))
+    found = dict(_stripped(writer.caption(subject), writer.tags(subject)))
     found |= writer.left_out(subject)
     for piece in writer.pieces(subject):
         name = to_canonical(piece.text)
@@ -158,22 +156,33 @@ class _Writer:
         self._known = job.vocabulary() if job.vocabulary is not None else None
         self._own = frozenset(map(to_canonical, job.settings.blacklist))
         self._others = self._known.blacklist() if self._known is not None else frozenset()
+        self._blacklist = self._own | self._others
+
+    def text(self, subject: Subject) -> str:
+        """An item's prompt as it is written."""
+        if self._job.profile != PLAIN:
+            return to_text(self.pieces(subject))
+        return to_training_prompt(
+            self._names(subject),
+            trigger=self._trigger(subject),
+            blacklist=self._blacklist,
+            keep_underscores=self._job.settings.keep_underscores,
+        )
 
     def pieces(self, subject: Subject) -> list[Piece]:
         """An item's prompt."""
-        settings = self._job.settings
         return compose(
             self.tags(subject),
             self._job.profile,
-            trigger=settings.triggers.get(concept_of(subject.key), settings.trigger),
+            trigger=self._trigger(subject),
             words=words_for(self._job.profile, subject.record, self._job.ranking),
-            blacklist=self._own | self._others,
-            keep_underscores=settings.keep_underscores,
+            blacklist=self._blacklist,
+            keep_underscores=self._job.settings.keep_underscores,
         )
 
     def tags(self, subject: Subject) -> list[Tag]:
         """The caption's tags with their categories: as the site says, else the vocabulary, else general."""
-        parsed = parse_tags(strip_emphasis(subject.caption or ""))
+        parsed = self._names(subject)
         if not self._job.profile.asks_categories:
             return list(map(Tag, parsed))
         of_site: dict[str, str] = {}
@@ -194,8 +203,24 @@ class _Writer:
                 found[tag.name] = Origin(kind=_PROFILE, detail=detail, removed=True)
         return found
 
+    def caption(self, subject: Subject) -> str:
+        """An item's caption without the profile's separator, which may stand in it without commas: `sks ||| hat`."""
+        profile, caption = self._job.profile, subject.caption or ""
+        if "separator" not in profile.order or profile.separator not in caption:
+            return caption
+        return re.sub(rf"(?<![^\s,]){re.escape(profile.separator)}(?![^\s,])", ",", caption)
+
+    def _names(self, subject: Subject) -> tuple[str, ...]:
+        return parse_tags(strip_emphasis(self.caption(subject)))
+
+    def _trigger(self, subject: Subject) -> str:
+        settings = self._job.settings
+        return settings.triggers.get(concept_of(subject.key), settings.trigger)
+
     def _category(self, name: str) -> str:
-        return (self._known.category(name) if self._known is not None else "") or _GENERAL
+        """An alias is of the category of what it stands for, and stays as it is written."""
+        known = self._known
+        return (known.category(known.canonical(name)) if known is not None else "") or _GENERAL
 
 
 def _stripped(caption: str, tags: Sequence[Tag]) -> Iterator[tuple[str, Origin]]:

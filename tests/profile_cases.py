@@ -20,9 +20,18 @@ KEY = "c/a"
 class Known:
     """A small vocabulary: name → category."""
 
-    def __init__(self, categories: dict[str, str] | None = None, blacklist: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        categories: dict[str, str] | None = None,
+        blacklist: tuple[str, ...] = (),
+        aliases: dict[str, str] | None = None,
+    ) -> None:
         self._categories = categories or {}
         self._blacklist = frozenset(blacklist)
+        self._aliases = aliases or {}
+
+    def canonical(self, tag: str) -> str:
+        return self._aliases.get(tag, tag)
 
     def category(self, tag: str) -> str:
         return self._categories.get(tag, "")

@@ -20,7 +20,6 @@ from datakit.repo.past.blaming import doer_of
 from datakit.repo.past.itemlog import NOTHING, ItemFinder, State, Step, walk
 from datakit.repo.past.pastitems import resolve_one_ever
 from datakit.repo.stagetree import TreeView, read_lock
-from datakit.repo.transitions.pipeline import staleness
 from datakit.store.objects import find
 
 Standing = Literal[
@@ -118,7 +117,7 @@ class _Explainer:
 
     def _computed(self, stage: str) -> Verdict:
         lock = read_lock(self._dataset, self._root, stage)
-        stale = staleness(self._dataset, self._root, self._project.step(stage))
+        stale = self._project.stale(stage, self._root)
         verdict = self._present(stage, lock) if self._has(stage) else self._absent(stage, lock, stale)
         return msgspec.structs.replace(verdict, stale=stale)
 

@@ -26,7 +26,7 @@ from datakit.repo.dataset import Dataset
 from datakit.repo.items import typed
 from datakit.repo.operations.transaction import Transaction, transaction
 from datakit.repo.stagetree import read_items, read_lock, stage_tree
-from datakit.repo.transitions.pipeline import Transition, staleness
+from datakit.repo.transitions.pipeline import Transition
 from datakit.store.objects import files, find
 
 
@@ -70,8 +70,7 @@ def export_format(project: Project, name: str, *, progress: Progress = silent) -
 
 def stale_before_wip(project: Project) -> dict[str, str]:
     """Stage → why it must run again, of the stages that wip is made by: what is exported misses their changes."""
-    dataset, root = project.dataset, project.dataset.head_tree
-    reasons = {step.stage.name: staleness(dataset, root, step) for step in project.steps()}
+    reasons = {stage: project.stale(stage, project.dataset.head_tree) for stage in COMPUTED}
     return {stage: reason for stage, reason in reasons.items() if reason}
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import gc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
 from datakit.actions.ingesting import Picture
 from datakit.errors import InputError
-from datakit.model.item import split_path
+from datakit.model.item import is_image, split_path
+from datakit.model.progress import Progress, silent
 from datakit.sources.archives import is_archive
 from datakit.sources.easy_training import SOURCE as EASY_TRAINING
 from datakit.sources.easy_training import image_folders
@@ -19,6 +21,8 @@ from datakit.sources.files import Aside
 from datakit.sources.frames import frames_of
 from datakit.sources.model import Found, Listing, read_listing
 from datakit.sources.walk import Folder, open_folder
+
+_TOLD_EVERY: Final = 64
 
 
 class Gathered(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,7 +36,7 @@ class Gathered(msgspec.Struct, frozen=True, kw_only=True):
     """Of moving pictures."""
 
 
-def gather(path: Path, *, source: str, most_frames: int, scratch: Path) -> Gathered:
+def gather(path: Path, *, source: str, most_frames: int, scratch: Path, progress: Progress = silent) -> Gathered:
     """Look through a folder, an archive, or a file of metadata.
 
     Args:
@@ -40,23 +44,42 @@ def gather(path: Path, *, source: str, most_frames: int, scratch: Path) -> Gathe
         source: the format to read it as; '' to look.
         most_frames: taken out of a moving picture; 0 for none.
         scratch: folder that the caller removes afterwards.
+        progress: is told of the files that sources read, and of the moving pictures.
 
     Raises:
         InputError: nothing to import is in it; the message says what is.
         UsageError: no such format.
     """
     folder, source = _opened(path, source, scratch=scratch / "archives", takes_frames=most_frames > 0)
+    folder.on_read = _counting(folder, progress)
     with _no_collecting():
         listing = read_listing(folder, source)
+    folder.on_read = None
     if not (listing.found or listing.orphans or listing.loose):
         raise _nothing(path, listing)
     problems: list[str] = []
-    pictures = [
-        picture
-        for found in listing.found
-        for picture in _pictures(folder, found, most=most_frames, scratch=scratch / "frames", problems=problems)
-    ]
+    pictures: list[Picture] = []
+    num_moving = sum(folder.is_moving(found.image) for found in listing.found)
+    num_done = 0
+    for found in listing.found:
+        pictures += _pictures(folder, found, most=most_frames, scratch=scratch / "frames", problems=problems)
+        if folder.is_moving(found.image):
+            num_done += 1
+            progress("frames", num_done, num_moving)
     return Gathered(folder=folder, listing=listing, pictures=pictures, problems=problems)
+
+
+def _counting(folder: Folder, progress: Progress) -> Callable[[str], None]:
+    """Tells how many of the files that are no images were read."""
+    total = sum(not is_image(path) for path in folder.files)
+    done: set[str] = set()
+
+    def count(path: str) -> None:
+        done.add(path)
+        if len(done) % _TOLD_EVERY == 0:
+            progress("read", min(len(done), total), total)
+
+    return count
 
 
 @contextlib.contextmanager
@@ -123,6 +146,6 @@ def _nothing(path: Path, listing: Listing) -> InputError:
     most = sorted(reasons.items(), key=lambda row: -row[1])[:3]
     seen = ", ".join(f"{number} {reason}" for reason, number in most)
     return InputError(
-        f"{path}: no images in it" + (f", only: {seen}" if seen else ""),
-        hint="images are known by their extension, such as .png or .webp",
+        f"{path}: no images or metadata in it" + (f", only: {seen}" if seen else ""),
+        hint="images are known by their extension, such as .png or .webp; metadata by its fields",
     )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -11,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from datakit.actions.drafting import draft
 from datakit.actions.gathering import Gathered, gather
 from datakit.actions.ingesting import Ingested, Picture, Read, hash_only, ingest_all, read_text
 from datakit.actions.placing import Holder, Names, named, portable, wanted_names
@@ -22,7 +21,7 @@ from datakit.model.order import ORDER, RAW
 from datakit.model.progress import Progress, silent
 from datakit.model.record import Scraped
 from datakit.repo.dataset import Dataset
-from datakit.repo.operations.transaction import Transaction, transaction
+from datakit.repo.operations.transaction import Transaction
 from datakit.repo.posts import Posts, known_md5, post_of
 from datakit.repo.stagetree import read_items, stage_tree
 from datakit.sources.files import Aside
@@ -74,6 +73,10 @@ class ImportReport(msgspec.Struct, kw_only=True):
     """Images whose md5 is not the one that the site names; normal for re-encoded files."""
     refreshed: list[Change] = msgspec.field(default_factory=list)
     """Records that took newer metadata in."""
+    recorded: dict[str, str] = msgspec.field(default_factory=dict)
+    """Image → its record's path, where the dataset had the image without one."""
+    matched: list[str] = msgspec.field(default_factory=list)
+    """Metadata without an image here, of an item that the dataset has."""
     loose: list[Aside] = msgspec.field(default_factory=list)
     """Metadata without an image, here or in the dataset."""
     orphans: dict[str, str] = msgspec.field(default_factory=dict)
@@ -94,7 +97,7 @@ class ImportReport(msgspec.Struct, kw_only=True):
     @property
     def has_changes(self) -> bool:
         """Whether there is anything to commit."""
-        return bool(self.num_imported or self.orphans or self.adopted or self.refreshed)
+        return bool(self.num_imported or self.orphans or self.adopted or self.recorded or self.refreshed)
 
 
 def import_folder(
@@ -111,8 +114,10 @@ def import_folder(
     wishes = wishes or Wishes()
     checked(project.dataset, path)
     args = {"path": str(path), "concept": wishes.concept, "from": wishes.source, "frames": wishes.most_frames}
-    with _draft(project, args, wishes) as (txn, scratch):
-        gathered = gather(path, source=wishes.source, most_frames=wishes.most_frames, scratch=scratch)
+    with draft(project.dataset, "import", args, is_dry=wishes.is_dry) as (txn, scratch):
+        gathered = gather(
+            path, source=wishes.source, most_frames=wishes.most_frames, scratch=scratch, progress=progress
+        )
         report = ImportReport(recognised=dict(gathered.listing.recognised), is_dry=wishes.is_dry)
         report.aside = list(gathered.listing.aside)
         report.notes = list(gathered.problems)
@@ -120,23 +125,6 @@ def import_folder(
         if not wishes.is_dry and report.has_changes:
             report.commit = txn.commit(_subject(report)) or ""
     return report
-
-
-@contextlib.contextmanager
-def _draft(project: Project, args: dict[str, object], wishes: Wishes) -> Iterator[tuple[Transaction, Path]]:
-    """A transaction and a folder for what is unpacked; a dry run holds and writes nothing of the dataset."""
-    dataset = project.dataset
-    if not wishes.is_dry:
-        with transaction(dataset, "import", args) as txn:
-            scratch = dataset.private / "tmp" / "unpacked"
-            scratch.mkdir(parents=True, exist_ok=True)
-            yield txn, scratch
-        return
-    with tempfile.TemporaryDirectory(prefix="dsk-") as folder:
-        try:
-            yield Transaction(dataset, "import", args), Path(folder)
-        finally:
-            dataset.objects.discard()
 
 
 def checked(dataset: Dataset, path: Path) -> None:
@@ -164,8 +152,10 @@ def _subject(report: ImportReport) -> str:
         parts.append(f"{Counted(len(report.orphans), 'caption')} without image")
     if report.adopted:
         parts.append(f"{Counted(len(report.adopted), 'caption')} of known images")
+    if report.recorded:
+        parts.append(f"{Counted(len(report.recorded), 'record')} of known images")
     if report.refreshed:
-        parts.append(f"{Counted(len(report.refreshed), 'record')} refreshed")
+        parts.append(f"{Counted(len({one.key for one in report.refreshed}), 'record')} refreshed")
     where = f" ({Counted(len(report.concepts), 'concept')})" if report.concepts else ""
     origin = " and ".join(name.replace("_", "-") for name in report.recognised) or "captions"
     return f"import: {', '.join(parts)} from {origin}{where}"
@@ -232,16 +222,23 @@ class _Import:
         names = wanted_names(key, ref.sha256)
         if done.md5 and done.md5 != known_md5(row.found.scraped):
             self.report.md5_differs.append(row.path)
-        known = self.names.known(row, ref, names)
+        known, content = self.names.by_name(ref, names), list[str]()
+        if known is None:
+            content = self.names.of_content(ref)
+            known = self.names.by_origin(row, content)
         if known is not None:
-            self._meet(row, caption, *known)
+            self._meet(row, caption, done.record, *known)
+            return
+        left = self.names.left_behind(row, ref, names)
+        if left is not None:
+            self._return(row, ref, caption, left)
             return
         holder = self._free(names, caption)
         if holder.key != key:
             self.report.renamed[row.path] = holder.key
         elif key != f"{concept}/{stem}":
             self.report.portable[row.path] = holder.key
-        self._tell_relatives(row, ref)
+        self._tell_relatives(row, content)
         self.txn.put_image(f"{RAW}/{holder.key}.{ref.extension}", ref)
         self.txn.put(f"{RAW}/{holder.key}.json", done.record)
         if caption is not None:
@@ -260,15 +257,15 @@ class _Import:
                 break
         return holder
 
-    def _tell_relatives(self, row: Picture, ref: ImageRef) -> None:
-        """Which items are the same post or the same content, under other names."""
+    def _tell_relatives(self, row: Picture, content: Sequence[str]) -> None:
+        """Which items are the same post or the same content (those of `content`), under other names."""
         if row.frame is not None:
             return
         scraped = row.found.scraped
         site = scraped.site if scraped else ""
-        content = self.posts.of_content(ref.sha256)
         alike = content or self.posts.of_said_md5(known_md5(scraped))
-        elsewhere = [key for key in alike if self.posts.origins[key].site not in {site, ""}] if site else []
+        sites = {key: self.posts.origins[key].site for key in alike if key in self.posts.origins}
+        elsewhere = [key for key, other in sites.items() if other not in {site, ""}] if site else []
         if elsewhere:
             self.report.crossposts[row.path] = elsewhere[0]
         elif content:
@@ -278,12 +275,29 @@ class _Import:
         if versions and versions[0] not in content:
             self.report.versions[row.path] = versions[0]
 
-    def _meet(self, row: Picture, caption: bytes | None, holder: Holder, how: str) -> None:
+    def _meet(self, row: Picture, caption: bytes | None, record: bytes, holder: Holder, how: str) -> None:
         """An image that is here already: its caption and its metadata may be new."""
         if how == "post":
             self.report.same_post[row.path] = holder.key
         else:
             self.report.already.append(row.path)
+        if not holder.has_record:
+            self.txn.put(f"{RAW}/{holder.key}.json", record)
+            holder.has_record = True
+            self.posts.add(holder.key, row.found.scraped or Scraped(), holder.image, row.found.image)
+            self.records.add(holder.key, record)
+            self.report.recorded[row.path] = f"{RAW}/{holder.key}.json"
+        self._take_words(row, caption, holder)
+
+    def _return(self, row: Picture, ref: ImageRef, caption: bytes | None, holder: Holder) -> None:
+        """An image that was removed from beside its record takes its place again."""
+        self.txn.put_image(f"{RAW}/{holder.key}.{ref.extension}", ref)
+        holder.image = ref.sha256
+        self.counts[concept_of(holder.key)] += 1
+        self._take_words(row, caption, holder)
+
+    def _take_words(self, row: Picture, caption: bytes | None, holder: Holder) -> None:
+        """The caption and the metadata that come with an image of an item that is there."""
         path = row.found.caption or row.found.sidecar
         if caption is not None and holder.caption is None:
             self._adopt(path, caption, holder)
@@ -298,7 +312,9 @@ class _Import:
         keys = self.posts.matching(loose.scraped, loose.path)
         for key in keys:
             self.records.hear(key, loose.scraped, loose.path)
-        if not keys:
+        if keys:
+            self.report.matched.append(loose.path)
+        else:
             self.report.loose.append(Aside(loose.path, "metadata without its image, here or in the dataset"))
 
     def _adopt(self, path: str, caption: bytes, holder: Holder) -> None:

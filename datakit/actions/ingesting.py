@@ -118,8 +118,12 @@ def hash_only(file: Path, extension: str) -> ImageRef:
 
 
 def _md5(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    """'' where the file went away after its content was taken."""
+    try:
+        with file.open("rb") as stream:
+            return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    except OSError:
+        return ""
 
 
 def _record(row: Picture, ref: ImageRef, head: Header | None, now: str) -> Record:

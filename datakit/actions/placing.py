@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 
 import msgspec
 
@@ -53,26 +54,38 @@ class Names:
         """Whether a concept had this caption before the import, perhaps under a name that lint gave it."""
         return blob in self._captions.get(concept, ())
 
-    def known(self, row: Picture, ref: ImageRef, names: Iterable[str]) -> tuple[Holder, str] | None:
-        """(The item that an image is already, how it is known).
-
-        By the name that it would get and its content (`name`), renamed since it came from this file (`file`), or the
-        same post with the same content from elsewhere (`post`).
-        """
+    def by_name(self, ref: ImageRef, names: Iterable[str]) -> tuple[Holder, str] | None:
+        """(The item that has one of an image's names, and its content, `name`)."""
         for name in names:
             holder = self._taken.get(name.casefold())
             if holder is not None and self._sha256(holder) == ref.sha256:
                 return holder, "name"
-        same = set(self._posts.of_post(post_of(row.found.scraped))) if row.frame is None else set()
-        here = [*self._keys.get(self._dataset.pointer_blob(ref), ()), *self._posts.of_content(ref.sha256)]
-        for key in dict.fromkeys(here):
-            holder = self._taken[key.casefold()]
-            if self._sha256(holder) != ref.sha256:
-                continue  # whose image is another by now
+        return None
+
+    def by_origin(self, row: Picture, content: Iterable[str]) -> tuple[Holder, str] | None:
+        """(The item that an image is already, how it is known), of those with its content.
+
+        Renamed since it came from this file (`file`), or the same post from elsewhere (`post`).
+        """
+        same = self._posts.of_post(post_of(row.found.scraped)) if row.frame is None else []
+        for key in content:
             if self._is_from(key, row):
-                return holder, "file"
+                return self._taken[key.casefold()], "file"
             if key in same:
-                return holder, "post"
+                return self._taken[key.casefold()], "post"
+        return None
+
+    def of_content(self, ref: ImageRef) -> list[str]:
+        """Items whose image is this very content, as raw has it now."""
+        here = [*self._keys.get(self._dataset.pointer_blob(ref), ()), *self._posts.of_content(ref.sha256)]
+        return [key for key in dict.fromkeys(here) if self._sha256(self._taken[key.casefold()]) == ref.sha256]
+
+    def left_behind(self, row: Picture, ref: ImageRef, names: Iterable[str]) -> Holder | None:
+        """The item whose record is of this very image, under its name or from its file, and whose image is gone."""
+        for key in self._posts.of_content(ref.sha256):
+            holder = self._taken[key.casefold()]
+            if not holder.has_image and (key in names or self._is_from(key, row)):
+                return holder
         return None
 
     def _is_from(self, key: str, row: Picture) -> bool:
@@ -102,7 +115,10 @@ def named(row: Picture, *, concept: str, root: str) -> tuple[str, str]:
 
 def portable(concept: str, stem: str) -> str:
     """The item key for a concept and stem."""
-    return f"{safe_name(concept)}/{safe_name(stem)}"
+    return f"{_safe_concept(concept)}/{safe_name(stem)}"
+
+
+_safe_concept = lru_cache(safe_name)
 
 
 def wanted_names(key: str, digest: str) -> tuple[str, str, str]:

@@ -18,7 +18,7 @@ from datakit.model.stage import Prepared, Resources, Stage, prepared
 from datakit.registry import Family
 from datakit.repo.dataset import Dataset, open_dataset
 from datakit.repo.operations.transaction import recover
-from datakit.repo.transitions.pipeline import Step
+from datakit.repo.transitions.pipeline import Step, staleness
 from datakit.repo.vocabularies import VOCAB, VocabSettings, load_vocabulary, read_sources
 from datakit.tags.compiling import digest_of
 from datakit.tags.vocabulary import Vocabulary
@@ -121,14 +121,36 @@ class Project:
         """All computed stages in order."""
         return [self.step(stage) for stage in COMPUTED]
 
-    def check(self) -> None:
-        """Decode everything.
+    def stale(self, stage: str, root: bytes | None) -> str:
+        """Why a computed stage must run again, or which file that it needs is wrong; '' when it is up to date.
 
         Raises:
-            ConfigError: the first mistake of dsk.toml.
+            ConfigError: a mistake in dsk.toml itself.
         """
+        self.settings(stage)
+        try:
+            return staleness(self.dataset, root, self.step(stage))
+        except ConfigError as error:
+            return error.message
+
+    def check(self) -> None:
+        """Decode everything, and the files that stages need.
+
+        Raises:
+            ConfigError: the first mistake of dsk.toml, or of such a file.
+        """
+        self.check_settings()
         for stage in (RAW, *COMPUTED, EXPORT):
             self.prepared(STAGES.load(stage), self.settings(stage))
+
+    def check_settings(self) -> None:
+        """Decode all of dsk.toml, whatever the files say that it names.
+
+        Raises:
+            ConfigError: the first mistake.
+        """
+        for stage in (RAW, *COMPUTED, EXPORT):
+            self.settings(stage)
         for name in {*EXPORTS.names(), *self.settings(EXPORT).formats}:
             self.export_settings(name)
         _ = self.vocab_settings

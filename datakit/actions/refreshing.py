@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from datakit.actions.drafting import draft
+from datakit.actions.firstrecords import first_reading
 from datakit.actions.gathering import Gathered, gather
 from datakit.actions.ingesting import hash_only
 from datakit.actions.project import Counted, Project
@@ -18,7 +19,7 @@ from datakit.model.progress import Progress, silent
 from datakit.model.record import Record, Scraped, decode_record, encode_json
 from datakit.model.refresh import Refreshed, is_older, refresh
 from datakit.repo.dataset import Dataset
-from datakit.repo.operations.transaction import Transaction, transaction
+from datakit.repo.operations.transaction import Transaction
 from datakit.repo.posts import Posts
 from datakit.repo.stagetree import ItemFiles, read_items, stage_tree
 from datakit.sources.files import Aside
@@ -55,6 +56,8 @@ class RefreshReport(msgspec.Struct, kw_only=True):
     """Items that the dataset has newer metadata of."""
     unknown: list[Aside] = msgspec.field(default_factory=list)
     """Metadata of no item of the dataset."""
+    aside: list[Aside] = msgspec.field(default_factory=list)
+    """Files that were not read, and why."""
     notes: list[str] = msgspec.field(default_factory=list)
 
 
@@ -83,6 +86,13 @@ class Records:
         if record.site and news.site and news.site != record.site:
             self.notes.append(f"{path}: {RAW}/{key}.json is from {record.site}, and is not mixed with {news.site}")
             return
+        if record.post_id and news.post_id and news.post_id != record.post_id:
+            self.notes.append(
+                f"{path}: {RAW}/{key}.json is post {record.post_id}, and is not mixed with {news.post_id}"
+            )
+            return
+        if news.page is None and record.page is not None:
+            news = msgspec.structs.replace(news, md5="", urls=())  # a file's own, and nobody says of which
         if is_older(record, news):
             self.num_older += 1
             return
@@ -94,18 +104,19 @@ class Records:
         self._news.setdefault(key, []).append((path, taken))
 
     def _record(self, key: str) -> Record | None:
-        if key not in self._now:
-            blob = self._blobs.get(key)
-            data = self._made.get(key) or (self._dataset.objects.read(blob) if blob else b"")
-            if not data:
-                self.notes.append(f"{RAW}/{key} has no record, so nothing of it is refreshed")
-                return None
-            try:
-                self._now[key] = decode_record(data, path=f"{RAW}/{key}.json")
-            except InputError as error:
-                self.notes.append(error.message)
-                return None
-        return self._now[key]
+        """As it stands; only records that took news in are held, since all of them would fill the memory."""
+        if key in self._now:
+            return self._now[key]
+        blob = self._blobs.get(key)
+        data = self._made.get(key) or (self._dataset.objects.read(blob) if blob else b"")
+        if not data:
+            self.notes.append(f"{RAW}/{key} has no record, so nothing of it is refreshed")
+            return None
+        try:
+            return decode_record(data, path=f"{RAW}/{key}.json")
+        except InputError as error:
+            self.notes.append(error.message)
+            return None
 
     def changes(self) -> list[Change]:
         """What the news changes, by item."""
@@ -132,6 +143,8 @@ def _said_last(record: Record) -> Scraped | None:
     """What the site said last time, read again from what is kept verbatim."""
     if record.upstream is None:
         return Scraped() if not record.site else None
+    if not record.seen:
+        return first_reading(record.upstream)
     facts = read_facts(record.upstream, site=record.site)
     return facts.scraped if facts else None
 
@@ -146,22 +159,19 @@ def refresh_items(
     """
     if not path.exists():
         raise InputError(f"{path}: no such file or folder", hint="give what the scraper wrote")
-    dataset = project.dataset
-    with tempfile.TemporaryDirectory(prefix="dsk-") as scratch:
-        gathered = gather(path, source=source, most_frames=0, scratch=Path(scratch))
-        if is_dry:
-            return _refreshed(Transaction(dataset, "refresh", {}), gathered, is_dry=True, progress=progress)
-        with transaction(dataset, "refresh", {"path": str(path), "from": source}) as txn:
-            report = _refreshed(txn, gathered, is_dry=False, progress=progress)
-            if report.changes:
-                report.commit = txn.commit(_subject(report)) or ""
-            return report
+    with draft(project.dataset, "refresh", {"path": str(path), "from": source}, is_dry=is_dry) as (txn, scratch):
+        gathered = gather(path, source=source, most_frames=0, scratch=scratch, progress=progress)
+        report = _refreshed(txn, gathered, is_dry=is_dry, progress=progress)
+        if report.changes and not is_dry:
+            report.commit = txn.commit(_subject(report)) or ""
+    return report
 
 
 def _refreshed(txn: Transaction, gathered: Gathered, *, is_dry: bool, progress: Progress) -> RefreshReport:
     items = read_items(txn.dataset, stage_tree(txn.dataset, txn.base_tree, RAW))
     posts, records = Posts(txn.dataset, items), Records(txn.dataset, items)
-    report = RefreshReport(recognised=dict(gathered.listing.recognised), is_dry=is_dry)
+    listing = gathered.listing
+    report = RefreshReport(recognised=dict(listing.recognised), is_dry=is_dry, aside=list(listing.aside))
     rows = list(_told(gathered))
     for number, (scraped, name, problems, file) in enumerate(rows, 1):
         report.notes += problems

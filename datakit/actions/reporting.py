@@ -18,7 +18,6 @@ from datakit.repo.operations.handedits import describe
 from datakit.repo.operations.handrenames import find_renames
 from datakit.repo.operations.pending import pending_tree
 from datakit.repo.stagetree import TreeView, read_lock, stage_tree
-from datakit.repo.transitions.pipeline import staleness
 from datakit.repo.worktree.look import Look
 from datakit.repo.worktree.scan import scan
 from datakit.store.objects import diff
@@ -65,7 +64,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 
 def read_status(project: Project, begun: Look | None = None) -> Status:
     """Look; nothing is changed. `begun` is a look at the work tree that began already."""
-    project.check()
+    project.check_settings()
     dataset = project.dataset
     found = scan(dataset, begun)
     root = pending_tree(dataset, found.edits)
@@ -127,7 +126,7 @@ def _by_hand(dataset: Dataset, root: bytes | None, lock: Lock | None) -> tuple[s
 
 def _stale(project: Project, root: bytes | None, stage: str) -> str:
     if stage in COMPUTED:
-        return staleness(project.dataset, root, project.step(stage))
+        return project.stale(stage, root)
     if stage == EXPORT and stage_tree(project.dataset, root, WIP) is not None:
         reasons = (
             (name, export_staleness(project.dataset, root, EXPORTS.load(name), project.export_settings(name)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from datakit.actions.refreshing import Change
@@ -10,6 +10,16 @@ from datakit.cli.output import say, table
 
 _SHOWN = 20
 _LONG = 40
+_LISTED = 10
+
+
+def print_list(tell: Callable[[str], None], what: str, lines: Iterable[str]) -> None:
+    """The first few lines of a list, and how many more there are."""
+    rows = list(lines)
+    for line in rows[:_LISTED]:
+        tell(f"  {what}: {line}")
+    if len(rows) > _LISTED:
+        tell(f"  {what}: … and {len(rows) - _LISTED:,} more (--json lists them)")
 
 
 def print_changes(changes: Sequence[Change]) -> None:

@@ -90,6 +90,10 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
 class KnownTags(Protocol):
     """What a stage may ask of a vocabulary; names are canonical."""
 
+    def canonical(self, tag: str) -> str:
+        """The tag that an alias stands for; any other as it is."""
+        ...
+
     def category(self, tag: str) -> str:
         """One of `record.CATEGORIES`; '' for a tag that nobody knows."""
         ...

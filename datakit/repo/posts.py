@@ -59,6 +59,7 @@ class Posts:
         self.before = frozenset(self.origins)
         """Items that were there before the import."""
         self._by_post: dict[Post, list[str]] = defaultdict(list)
+        self._by_id: dict[tuple[str, str], list[str]] = defaultdict(list)
         self._by_md5: dict[str, list[str]] = defaultdict(list)
         self._by_sha256: dict[str, list[str]] = defaultdict(list)
         for key, origin in self.origins.items():
@@ -73,6 +74,7 @@ class Posts:
     def _enter(self, key: str, origin: Origin) -> None:
         if origin.post:
             self._by_post[origin.post].append(key)
+            self._by_id[origin.site, origin.post_id].append(key)
         if origin.md5:
             self._by_md5[origin.md5].append(key)
         self._by_sha256[origin.sha256].append(key)
@@ -80,6 +82,11 @@ class Posts:
     def of_post(self, post: Post | None) -> list[str]:
         """Items of a post's image."""
         return self._by_post.get(post, []) if post else []
+
+    def of_all_pages(self, scraped: Scraped) -> list[str]:
+        """Items of a post's images, for metadata that speaks of the post and of no one page."""
+        is_whole = scraped.post_id and scraped.page is None
+        return self._by_id.get((scraped.site, scraped.post_id), []) if is_whole else []
 
     def of_content(self, sha256: str) -> list[str]:
         """Items with that very image as it was imported."""
@@ -97,7 +104,7 @@ class Posts:
 
     def matching(self, scraped: Scraped, path: str) -> list[str]:
         """Items that loose metadata belongs to: by post, by md5, by a hash in the file's name."""
-        keys = self.of_post(post_of(scraped)) or self.of_md5(scraped.md5)
+        keys = self.of_post(post_of(scraped)) or self.of_all_pages(scraped) or self.of_md5(scraped.md5)
         name = path.rpartition("/")[2].lower()
         if not keys and (found := _SHA256.search(name)):
             keys = self.of_content(found[0])

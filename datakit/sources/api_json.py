@@ -57,7 +57,7 @@ class _Reader:
     def take(self, path: str, is_told: bool) -> None:
         """Read one file, if it holds posts."""
         stem = split_path(path)[0]
-        own = [stem] if self.folder.is_image(stem) and stem in self.folder.files else self.images.by_stem.get(stem, [])
+        own = [stem] if self.folder.is_image(stem) else self.images.by_stem.get(stem, [])
         try:
             rows = self._posts(path)
             some = list(islice(rows, _LOOKED_AT))
@@ -141,9 +141,8 @@ class _Reader:
 
 def _claim(folder: Folder, is_told: bool) -> Claims:
     reader = _Reader(folder)
-    for path in folder.files:
-        if split_path(path)[1].lower() in {"json", *_LINES}:
-            reader.take(path, is_told)
+    for path in folder.ending("json", *_LINES):
+        reader.take(path, is_told)
     return reader.finish()
 
 

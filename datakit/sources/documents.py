@@ -49,7 +49,7 @@ def read_json(folder: Folder, path: str) -> Any:
     Raises:
         InputError: too large, unreadable or not JSON; the message is the reason.
     """
-    return parse_json(_read(folder, path, MAX_JSON_BYTES))
+    return parse_json(read_bytes(folder, path, MAX_JSON_BYTES))
 
 
 def read_text(folder: Folder, path: str, *, limit_bytes: int = MAX_TEXT_BYTES) -> tuple[str, str]:
@@ -58,12 +58,17 @@ def read_text(folder: Folder, path: str, *, limit_bytes: int = MAX_TEXT_BYTES) -
     Raises:
         InputError: too large or unreadable.
     """
-    return decode_text(_read(folder, path, limit_bytes))
+    return decode_text(read_bytes(folder, path, limit_bytes))
 
 
-def _read(folder: Folder, path: str, limit_bytes: int) -> bytes:
+def read_bytes(folder: Folder, path: str, limit_bytes: int) -> bytes:
+    """Content of a file.
+
+    Raises:
+        InputError: larger than `limit_bytes`, or unreadable.
+    """
     try:
-        with folder.path_of(path).open("rb", buffering=0) as file:
+        with open(folder.path_of(path), "rb", buffering=0) as file:  # noqa: PTH123  a third faster for small files
             if os.fstat(file.fileno()).st_size > limit_bytes:
                 raise _too_large(limit_bytes)
             return file.readall()

@@ -24,12 +24,14 @@ from datakit.errors import InputError
 from datakit.model.item import split_path
 from datakit.model.record import Scraped
 from datakit.sources.documents import MIB, read_text
-from datakit.sources.kohya import repeats_of
 from datakit.sources.matching import base_name, candidates, folder_of
 from datakit.sources.model import Claims, Found, Source
+from datakit.sources.repeats import repeats_of
 from datakit.sources.sidecars import decode_text
 from datakit.sources.walk import Aside, Folder
 
+_MAX_BYTES: Final = MIB // 8
+"""Reading a TOML key takes a time that grows with the square of its length."""
 _NO_CAPTIONS: Final = frozenset({"toml", "json"})
 
 
@@ -61,7 +63,7 @@ def image_folders(path: Path) -> list[Path]:
         InputError: it cannot be read, or is not TOML.
     """
     try:
-        data = path.read_bytes() if path.stat().st_size <= MIB else b""
+        data = path.read_bytes() if path.stat().st_size <= _MAX_BYTES else b""
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from error
     try:
@@ -120,7 +122,7 @@ class _Reader:
     def take(self, path: str, is_told: bool) -> None:
         """Read one TOML file, if it names image folders."""
         try:
-            subsets = subsets_in(read_text(self.folder, path, limit_bytes=MIB)[0])
+            subsets = subsets_in(read_text(self.folder, path, limit_bytes=_MAX_BYTES)[0])
         except InputError as error:
             if is_told:
                 self.claims.aside.append(Aside(path, error.message))
@@ -154,19 +156,20 @@ class _Reader:
 
     def _take_images(self, path: str, subset: Subset, images: list[str]) -> int:
         """Claim a subset's images; how many were not another subset's before."""
+        if images[0] in self.taken:
+            return 0  # a subset has all the images of a folder, or none
         settings = subset.settings
         named = repeats_of(base_name(folder_of(images[0])) or self.folder.name)
         repeats = settings.get("num_repeats", named[0] if named else 1)
         facts = {"repeats": repeats, "subset": settings}
         facts |= {name: settings[name] for name in ("class_tokens", "is_reg") if settings.get(name)}
         scraped = Scraped(upstream={"kohya": facts})
-        fresh = [image for image in images if image not in self.taken]
-        self.taken.update(fresh)
-        for image in fresh:
+        self.taken.update(images)
+        for image in images:
             caption = self._caption(image, settings.get("caption_extension"))
             row = Found(image=image, caption=caption, scraped=scraped, sidecar=path, concept=named[1] if named else "")
             self.claims.found.append(row)
-        return len(fresh)
+        return len(images)
 
     def _caption(self, image: str, extension: object) -> str:
         ending = extension.lstrip(".") if isinstance(extension, str) else ""
@@ -177,9 +180,8 @@ class _Reader:
 
 def _claim(folder: Folder, is_told: bool) -> Claims:
     reader = _Reader(folder)
-    for path in folder.files:
-        if split_path(path)[1].lower() == "toml":
-            reader.take(path, is_told)
+    for path in folder.ending("toml"):
+        reader.take(path, is_told)
     return reader.claims
 
 

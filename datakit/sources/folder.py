@@ -15,14 +15,9 @@ def _claim(folder: Folder, is_told: bool) -> Claims:
     del is_told
     found = [Found(image=image, caption=folder.caption_of(image)) for image in folder.images]
     captions = {row.caption for row in found}
-    moving = {split_path(path)[0] for path in folder.files if folder.is_moving(path) and not folder.takes_frames}
-    orphans = [
-        path
-        for path in folder.files
-        if split_path(path)[1].lower() in CAPTION_EXTENSIONS
-        and path not in captions
-        and not {split_path(path)[0], split_path(split_path(path)[0])[0]} & moving
-    ]
+    left = [path for path in folder.ending(*CAPTION_EXTENSIONS) if path not in captions]
+    moving = frozenset() if folder.takes_frames else folder.moving_stems
+    orphans = [path for path in left if moving.isdisjoint((stem := split_path(path)[0], split_path(stem)[0]))]
     return Claims(found=found, orphans=orphans)
 
 

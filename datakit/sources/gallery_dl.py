@@ -1,8 +1,8 @@
 """gallery-dl: `x.png.json`, `x.json` or a line of `data.jsonl` for each image, and lists of tags `x.png.txt`.
 
-A JSON object is gallery-dl's when it has a `category`, its word for the site, and another of the fields that it always
-writes. `info.json` tells of a folder: only a gallery's is of use, for those of its images that have no file of their
-own. Facts: mikf/gallery-dl:gallery_dl/postprocessor/metadata.py, gallery_dl/option.py.
+A JSON object is gallery-dl's when it has a `category`, its word for a site that is known, or two others of the fields
+that it always writes. `info.json` tells of a folder: only a gallery's is of use, for those of its images that have no
+file of their own. Facts: mikf/gallery-dl:gallery_dl/postprocessor/metadata.py, gallery_dl/option.py.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import msgspec
 
 from datakit.errors import InputError
 from datakit.model.item import split_path
-from datakit.sources.documents import MAX_JSON_BYTES, check_size, read_json, read_text, stream_lines
+from datakit.sources.documents import MAX_JSON_BYTES, read_bytes, read_json, read_text, stream_lines
 from datakit.sources.fields import canonical
 from datakit.sources.gallery_names import Pairs, facts_of_name, page_of_name
 from datakit.sources.matching import base_name, folder_of
@@ -66,15 +66,15 @@ class _Scrape:
         if not isinstance(data, dict):
             return False
         category = data.get("category")
-        if isinstance(category, str) and (site_called(category) or not _OWN_FIELDS.isdisjoint(data)):
+        word = category if isinstance(category, str) and category != "x" else ""  # a site, and anybody's word
+        if site_called(word) or (isinstance(category, str) and len(_OWN_FIELDS & data.keys()) > 1):
             return True
         return self.is_told and bool(shapes_of(data))
 
     def take_json(self, path: str) -> None:
         """Read one JSON file, if it is gallery-dl's."""
         try:
-            check_size(self.folder, path, MAX_JSON_BYTES)
-            raw = self.folder.read(path)
+            raw = read_bytes(self.folder, path, MAX_JSON_BYTES)
             if not self.is_told and _MARK not in raw and not raw.startswith(_UTF_16):
                 self.others.append(path)
                 return
@@ -202,31 +202,31 @@ class _Scrape:
         return all(tag in known for tag in _tags_in(text)) or all(tag in known for tag in canonical(text.splitlines()))
 
     def _take_tags(self, image: str) -> None:
-        """A list of tags beside an image that gallery-dl named, as the caption that it is."""
+        """A list of tags beside an image that gallery-dl named: its caption, with commas between the tags."""
         path = f"{image}.txt"
         scraped = facts_of_name(image)
         if scraped is None or self.folder.caption_of(image) != path:
             return
         try:
             text, problem = read_text(self.folder, path)
-        except InputError as error:
-            text, problem = "", error.message
+        except InputError:
+            return  # the plain folder's, and the import tells of a caption that cannot be read
         if "," in text:
             return
+        self.claims.used.add(path)
         made = ", ".join(to_prompt(tag) for tag in _tags_in(text))
+        scraped = msgspec.structs.replace(scraped, upstream={"gallery_dl": {base_name(path): text}})
         problems = (f"{path}: {problem}",) if problem else ()
-        self.claims.found.append(Found(image=image, caption=path, text=made, scraped=scraped, problems=problems))
+        row = Found(image=image, text=made or None, scraped=scraped, sidecar=path, problems=problems)
+        self.claims.found.append(row)
 
 
 def _claim(folder: Folder, is_told: bool) -> Claims:
     scrape = _Scrape(folder, is_told)
-    for path in folder.files:
-        extension = split_path(path)[1].lower()
-        if extension == "json":
-            scrape.take_json(path)
-    for path in folder.files:
-        if split_path(path)[1].lower() in _LINES:
-            scrape.take_lines(path)
+    for path in folder.ending("json"):
+        scrape.take_json(path)
+    for path in folder.ending(*_LINES):
+        scrape.take_lines(path)
     return scrape.finish()
 
 

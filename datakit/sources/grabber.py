@@ -1,9 +1,10 @@
 """imgbrd-grabber: `x.jpg.txt` or `x.txt` with all tags, one log for a whole folder, and XMP keywords.
 
-Its user chooses what is written, so a text counts by what it says: tags with underscores that blanks join, or grabber's
-own namespaces (`artist:x general:y`). A list with commas is an ordinary caption and stays one. Grabber appends when it
-downloads again, and renames an image whose extension was wrong after its text was written: both are undone. Facts:
-Bionus/imgbrd-grabber:src/lib/src/models/image.cpp, src/lib/src/tags/tag.cpp.
+Its user chooses what is written, so a text counts by what it says: grabber's own namespaces (`artist:x general:y`), or
+tags with underscores that blanks join. People write those too, so they count only where a name is grabber's: in
+`x.jpg.txt`, a `.log`, or beside an image that is called by its md5. All else is a caption and stays one. Grabber
+appends when it downloads again, and renames an image whose extension was wrong after its text was written: both are
+undone. Facts: Bionus/imgbrd-grabber:src/lib/src/models/image.cpp, src/lib/src/tags/tag.cpp.
 """
 
 from __future__ import annotations
@@ -17,19 +18,20 @@ import msgspec
 from datakit.errors import InputError
 from datakit.model.item import IMAGE_EXTENSIONS, split_path
 from datakit.model.record import Scraped
-from datakit.sources.documents import check_size, read_text
+from datakit.sources.documents import read_bytes, read_text
 from datakit.sources.matching import Images, base_name, folder_of
 from datakit.sources.model import Claims, Found, Source
 from datakit.sources.namespaces import CATEGORY_OF, NAMESPACES, sort_tags
-from datakit.sources.tagtexts import is_joined, namespaces_in, split_list
+from datakit.sources.tagtexts import is_joined, is_prose, namespaced, split_list
 from datakit.sources.walk import Aside, Folder
 from datakit.sources.xmp import MAX_BYTES, subjects
 
 _SIDECAR_BYTES: Final = 1 << 20
 _OWN: Final = frozenset(CATEGORY_OF) - {"creator", "series", "person", "medium", "studio"}
 """Namespaces that grabber writes; the others are hydrus's."""
-_NEXT: Final = re.compile(rf"\s+(?=(?:{'|'.join(sorted(NAMESPACES))}):\S)")
+_NEXT: Final = re.compile(rf"(?<!\s)\s++(?=(?:{'|'.join(sorted(NAMESPACES))}):\S)")
 _NAMED: Final = re.compile(rf"(.+?\.(?:{'|'.join(sorted(IMAGE_EXTENSIONS))}))(?:[\s:;,|]+(.*))?$", re.IGNORECASE)
+_MD5: Final = re.compile(r"[0-9a-f]{32}")
 _MD5_FIRST: Final = re.compile(r"([0-9a-fA-F]{32})[\s:;,|]+(.*)$")
 
 
@@ -62,7 +64,7 @@ class _Reader:
     def _targets(self, path: str) -> tuple[list[str], bool]:
         """(images that a sidecar belongs to, whether their extension was corrected after it was written)."""
         stem, _ = split_path(path)
-        if stem in self.folder.files and self.folder.is_image(stem):
+        if self.folder.is_image(stem):
             return [stem], False
         found = self.images.by_stem.get(stem, [])
         bare, extension = split_path(stem)
@@ -75,7 +77,8 @@ class _Reader:
             text, problem = read_text(self.folder, path, limit_bytes=_SIDECAR_BYTES)
         except InputError:
             return
-        tags = tags_of(text, is_told=self.is_told)
+        is_named = is_corrected or split_path(path)[0] in images or all(map(_is_md5, images))
+        tags = tags_of(text, is_named=is_named, is_told=self.is_told)
         if tags is not None:
             self._add(images, path, tags=tags, text=text, problem=problem)
         elif is_corrected and len(images) == 1 and not self.folder.caption_of(images[0]):
@@ -98,8 +101,9 @@ class _Reader:
         named = [(image, rest) for line in lines for image, rest in self._named(folder_of(path), line)]
         if not named or 2 * len({image for image, _ in named}) < len(set(lines)):
             return
+        is_log = split_path(path)[1].lower() == "log"
         for image, rest in dict.fromkeys(named):
-            tags = tags_of(rest, is_told=self.is_told)
+            tags = tags_of(rest, is_named=is_log or _is_md5(image), is_told=self.is_told)
             self._add([image], path, tags=tags or [], text=rest, problem=problem)
             if tags is None:
                 self.lines.setdefault(image, []).append(rest)
@@ -117,8 +121,7 @@ class _Reader:
         """Read the keywords of an XMP sidecar."""
         images, _ = self._targets(path)
         try:
-            check_size(self.folder, path, MAX_BYTES)
-            words = subjects(self.folder.read(path)) if images else ()
+            words = subjects(read_bytes(self.folder, path, MAX_BYTES)) if images else ()
             reason = "XMP without keywords" if images else "XMP whose image is not here, or known from elsewhere"
         except InputError as error:
             words, reason = (), error.message
@@ -144,25 +147,40 @@ class _Reader:
         return self.claims
 
 
-def tags_of(text: str, *, is_told: bool = False) -> list[str] | None:
-    """Tags with their namespaces; None for a text that does not look like grabber's."""
+def tags_of(text: str, *, is_named: bool, is_told: bool = False) -> list[str] | None:
+    """Tags with their namespaces; None for a text that does not look like grabber's.
+
+    Args:
+        is_named: whether the names of the files are such as grabber gives.
+    """
+    if not is_told and ":" not in text and ("," in text or "_" not in text):
+        return None  # so nearly every caption is known at a glance
     separator, pieces = split_list(text)
-    names = namespaces_in(pieces)
-    if separator == " " and "general" in names:  # each has its namespace, so blanks may be part of a tag
+    names = namespaced(pieces)
+    num_own = sum(name in _OWN for name in names)
+    is_whole = "general" in names and len(names) > 1
+    is_whole &= is_named or len(names) == len(pieces) or (separator == " " and bool(namespaced(pieces[:1])))
+    if separator == " " and is_whole:  # each has its namespace, so blanks may be part of a tag
         joined = (piece for line in text.splitlines() for piece in _NEXT.split(line.strip()))
         return list(dict.fromkeys(filter(None, joined)))
-    has_marks = separator == " " and (is_joined(" ".join(pieces)) or bool(names & _OWN and len(pieces) > 1))
-    return pieces if has_marks or "general" in names or (is_told and pieces) else None
+    if is_told or is_whole:
+        return pieces or None
+    if separator != " " or len(pieces) < 2 or is_prose(text):
+        return None
+    is_list = is_joined(" ".join(pieces)) or num_own > 0
+    return pieces if num_own > 1 or (is_named and is_list) else None
+
+
+def _is_md5(image: str) -> bool:
+    return _MD5.fullmatch(base_name(split_path(image)[0]).lower()) is not None
 
 
 def _claim(folder: Folder, is_told: bool) -> Claims:
     reader = _Reader(folder, is_told)
-    for path in folder.files:
-        extension = split_path(path)[1].lower()
-        if extension == "xmp":
-            reader.take_xmp(path)
-        elif extension in {"txt", "log"}:
-            reader.take_text(path)
+    for path in folder.ending("xmp"):
+        reader.take_xmp(path)
+    for path in folder.ending("txt", "log"):
+        reader.take_text(path)
     return reader.finish()
 
 

@@ -36,14 +36,16 @@ _DATA_FOLDERS: Final = frozenset({"data", "db", "meta", "metadata"})
 """Where HakuBooru keeps the database, beside the folder of the images."""
 _SHARD: Final = re.compile(r"data-\d+(?:\.tar)?")
 _MAX_ID: Final = 10**12
+_MAX_TAGS: Final = 5000
+"""Of a post on average; danbooru's have hardly a thousand. Rows of a crafted table multiply with each other."""
 _MAX_VALUE_BYTES: Final = 16 << 20
 
 
 def _claim(folder: Folder, is_told: bool) -> Claims:
     claims = Claims(used=set())
     rest = folder.images
-    for path in folder.files:
-        if split_path(path)[1].lower() in _EXTENSIONS and head(folder, path, len(_MAGIC)) == _MAGIC:
+    for path in folder.ending(*_EXTENSIONS):
+        if head(folder, path, len(_MAGIC)) == _MAGIC:
             place = "" if is_told else _root(path)
             below = [image for image in rest if not place or image.startswith(f"{place}/")]
             taken = _take(folder, claims, path=path, images=below)
@@ -162,14 +164,16 @@ def _posts(base: sqlite3.Connection, ids: Sequence[int], *, batch: int) -> Itera
         posts = {row["id"]: row for values in cursor if "id" in (row := _plain(names, values))}
         question = (
             "SELECT relation.post_id, tag.type, tag.name FROM posttagrelation AS relation "
-            f"JOIN tag ON tag.id = relation.tag_id WHERE relation.post_id IN ({marks}) ORDER BY tag.name"
+            f"JOIN tag ON tag.id = relation.tag_id WHERE relation.post_id IN ({marks})"
         )
         tags: dict[tuple[int, str], list[str]] = {}
-        for post, kind, name in base.execute(question, some):
+        for number, (post, kind, name) in enumerate(base.execute(question, some)):
+            if number >= _MAX_TAGS * len(some):
+                raise sqlite3.DataError("more tags than posts can have")
             tags.setdefault((post, _category(kind)), []).append(str(name))
         for (post, category), texts in tags.items():
             if post in posts:
-                posts[post][f"tag_string_{category}"] = " ".join(texts)
+                posts[post][f"tag_string_{category}"] = " ".join(sorted(texts))
         yield from posts.values()
 
 

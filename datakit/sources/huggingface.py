@@ -60,7 +60,7 @@ class _Reader:
             self.claims.used.add(path)
             self.problems.setdefault(images[0], []).extend(notes)
         else:
-            self.claims.aside.append(Aside(path, "metadata of images that are not here"))
+            self.claims.aside.append(Aside(path, "metadata of images that are not here, or known from elsewhere"))
 
     def _rows(self, path: str) -> Iterator[Any]:
         if split_path(path)[1].lower() == "jsonl":
@@ -141,13 +141,11 @@ def _tags(post: Post) -> dict[str, tuple[str, ...]]:
 
 def _claim(folder: Folder, is_told: bool) -> Claims:
     reader = _Reader(folder)
-    for path in folder.files:
-        extension = split_path(path)[1].lower()
-        if base_name(path).lower() in _NAMES or (is_told and extension in {"jsonl", "csv"}):
+    for path in folder.ending("jsonl", "csv"):
+        if is_told or base_name(path).lower() in _NAMES:
             reader.take(path)
-        elif extension in {"parquet", "arrow"}:
-            reader.claims.aside.append(Aside(path, _TABLES))
+    reader.claims.aside.extend(Aside(path, _TABLES) for path in folder.ending("parquet", "arrow"))
     return reader.finish()
 
 
-SOURCE = Source(name="huggingface", title="Hugging Face imagefolder", rank=45, claim=_claim)
+SOURCE = Source(name="huggingface", title="Hugging Face imagefolder", rank=39, claim=_claim)

@@ -1,10 +1,11 @@
 """hydrus: sidecars in text or JSON, `x.png.txt`, `x.txt`, `x.png.tags.json`, beside files that are called by sha256.
 
-A text counts by what it says: hydrus's namespaces (`creator:`, `series:`, `title:` …), one tag a line with blanks in
-the tags, `||||` between them, addresses alone, or anything of several lines beside a file that is called by its
-sha256. A caption with commas stays a caption. JSON counts when it is a list of texts, or holds lists of them with such
-namespaces. Notes and times are kept in the record's `upstream`, as the rest is. Facts: hydrusnetwork/hydrus:
-hydrus/client/metadata/ClientMetadataMigrationCore.py, ClientMetadataMigrationExporters.py.
+A text counts by what it says: hydrus's namespaces (`creator:`, `series:`, `title:` …) in a list of tags, `||||` between
+them, or addresses alone. Tags a line without any namespace count only where a name is hydrus's: several lines beside a
+file that is called by its sha256, four or more in `x.png.txt`. All else is a caption and stays one. JSON counts when it
+is a list of texts, or holds lists of them with such namespaces. Notes and times are kept in the record's `upstream`, as
+the rest is. Facts: hydrusnetwork/hydrus:hydrus/client/metadata/ClientMetadataMigrationCore.py,
+ClientMetadataMigrationExporters.py, hydrus/core/HydrusTags.py.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from datakit.sources.documents import read_json, read_text
 from datakit.sources.matching import Images, base_name, is_sha256
 from datakit.sources.model import Claims, Found, Source
 from datakit.sources.namespaces import sort_tags
-from datakit.sources.tagtexts import is_taglike, namespaces_in, once, split_list
+from datakit.sources.tagtexts import is_taglike, namespaced, once, split_list
 from datakit.sources.walk import Folder
 
 _SIDECAR_BYTES: Final = 4 << 20
@@ -59,7 +60,8 @@ class _Reader:
                 tags = tags_of_json(content, is_sure=is_hash or self.is_told)
             else:
                 content, problem = read_text(self.folder, path, limit_bytes=_SIDECAR_BYTES)
-                tags = tags_of_text(content, suffix=suffix, is_hash=is_hash, is_told=self.is_told)
+                is_exact = all(path.startswith(f"{image}.") for image in images)
+                tags = tags_of_text(content, suffix=suffix, is_hash=is_hash, is_exact=is_exact, is_told=self.is_told)
         except InputError:
             return
         if tags is None:
@@ -76,7 +78,7 @@ class _Reader:
         whole = split_path(path)[0]
         bare, suffix = split_path(whole)
         for base, word in ((whole, ""), (bare, suffix)):
-            if base in self.folder.files and self.folder.is_image(base):
+            if self.folder.is_image(base):
                 return [base], word.lower()
             if found := self.images.by_stem.get(base):
                 return found, word.lower()
@@ -87,7 +89,7 @@ class _Reader:
         left = self.folder.without(self.used)
         found: list[Found] = []
         for image, tags in self.tags.items():
-            labels = sort_tags(tags)
+            labels = sort_tags(map(_without_escape, tags))
             upstream = {"hydrus": self.texts[image]}
             scraped = Scraped(tags=labels.tags, rating=labels.rating, urls=labels.urls, upstream=upstream)
             row = Found(image=image, caption=left.caption_of(image), scraped=scraped, sidecar=self.sidecars[image])
@@ -95,23 +97,33 @@ class _Reader:
         return Claims(found=found, used=self.used)
 
 
-def tags_of_text(text: str, *, suffix: str, is_hash: bool, is_told: bool) -> list[str] | None:
-    """Tags and addresses of a sidecar, [] for notes and the like; None for a text that is not hydrus's."""
+def tags_of_text(text: str, *, suffix: str, is_hash: bool, is_exact: bool, is_told: bool) -> list[str] | None:
+    """Tags and addresses of a sidecar, [] for notes and the like; None for a text that is not hydrus's.
+
+    Args:
+        suffix: of the sidecar's name, in lower case.
+        is_hash: whether the image is called by its sha256.
+        is_exact: whether the sidecar bears the image's whole name.
+    """
+    if not (is_told or is_hash or ":" in text or "||||" in text or len(text.splitlines()) > 1):
+        return None  # so nearly every caption is known at a glance
     separator, pieces = _split(text)
     if not pieces:
         return None
-    names = namespaces_in(pieces)
-    is_list = separator in {"\n", "||||"}
-    has_marks = (
-        bool(names & _OWN)
-        or separator == "||||"
-        or (is_list and bool(names & _SHARED))
-        or all(map(_is_url, pieces))
-        or (separator == "\n" and (is_hash or _is_tag_list(pieces)))
-        or (is_hash and suffix != "")
-    )
-    if not has_marks and not is_told:
-        return None
+    if not (is_told or all(map(_is_url, pieces)) or (is_hash and suffix != "")):
+        names = namespaced(pieces)
+        is_named = is_hash or is_exact
+        is_list = all(is_taglike(one) or namespaced([one]) or _is_url(one) for one in pieces)
+        if separator == "||||":
+            has_marks = bool(names) or not any(", " in one for one in pieces)
+        elif separator == "\n":
+            has_marks = is_hash or not _OWN.isdisjoint(names)
+            has_marks |= is_exact and (not _SHARED.isdisjoint(names) or _is_tag_list(pieces))
+        else:
+            has_marks = is_named and len(set(names)) > 1 and not _OWN.isdisjoint(names)
+        has_marks &= is_list
+        if not has_marks:
+            return None
     if any(word in suffix for word in _ASIDE_WORDS):
         return []
     return pieces
@@ -126,7 +138,7 @@ def tags_of_json(value: Any, *, is_sure: bool) -> list[str] | None:
         return None
     lists = list(_lists(value, ""))
     tags = [one for key, texts in lists for one in texts if not any(word in key for word in _ASIDE_WORDS)]
-    has_marks = bool(namespaces_in(tags) & (_OWN | _SHARED))
+    has_marks = not (_OWN | _SHARED).isdisjoint(namespaced(tags))
     return once(tags) if has_marks or (is_sure and lists) else None
 
 
@@ -143,11 +155,16 @@ def _lists(value: Mapping[str, Any], place: str, depth: int = 0) -> Iterator[tup
 def _split(text: str) -> tuple[str, list[str]]:
     """(separator, pieces); lines that each begin with a namespace are tags, whatever commas are in them."""
     lines = once(text.splitlines())
-    if len(lines) > 1 and "||||" not in text and all(len(namespaces_in(line.split(","))) <= 1 for line in lines):
-        named = sum(bool(namespaces_in([line])) for line in lines)
+    if len(lines) > 1 and "||||" not in text and all(len(set(namespaced(line.split(",")))) <= 1 for line in lines):
+        named = len(namespaced(lines))
         if named >= 2 or all(map(_is_url, lines)):
             return "\n", lines
     return split_list(text)
+
+
+def _without_escape(tag: str) -> str:
+    """hydrus doubles a colon at the front, which has no namespace before it: `::d` is `:d`."""
+    return tag[1:] if tag.startswith("::") else tag
 
 
 def _is_url(text: str) -> bool:
@@ -155,16 +172,13 @@ def _is_url(text: str) -> bool:
 
 
 def _is_tag_list(lines: list[str]) -> bool:
-    if len(lines) < _MIN_LINES or not all(map(is_taglike, lines)):
-        return False
-    return any(" " in line for line in lines) and all(line == line.lower() for line in lines)
+    return len(lines) >= _MIN_LINES and any(" " in line for line in lines)
 
 
 def _claim(folder: Folder, is_told: bool) -> Claims:
     reader = _Reader(folder, is_told)
-    for path in folder.files:
-        if split_path(path)[1].lower() in {"txt", "json"}:
-            reader.take(path)
+    for path in folder.ending("txt", "json"):
+        reader.take(path)
     return reader.finish()
 
 

@@ -8,7 +8,6 @@ kohya-ss/sd-scripts:library/config_util.py, library/train_util.py, finetune/merg
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, islice
 from typing import Any, Final
@@ -21,20 +20,12 @@ from datakit.model.record import Scraped
 from datakit.sources.documents import read_json, read_text, stream_lines
 from datakit.sources.matching import Images, base_name, folder_of
 from datakit.sources.model import Claims, Found, Source
+from datakit.sources.repeats import facts_of_folder
 from datakit.sources.walk import Aside, Folder
 
-_REPEATS: Final = re.compile(r"([1-9][0-9]{0,2})_(.*\S.*)")
-"""Four digits are a year, and zeros in front number a series."""
-_REG: Final = frozenset({"reg", "regs", "reg_images", "regularization", "regularisation", "reg_data"})
 _FIELDS: Final = frozenset({"caption", "tags", "train_resolution", "image_size"})
 _LOOKED_AT: Final = 20
 _TEXT_BYTES: Final = 1 << 20
-
-
-def repeats_of(name: str) -> tuple[int, str] | None:
-    """(repeats, class tokens) of a folder's name; None for any other name."""
-    found = _REPEATS.fullmatch(name)
-    return (int(found[1]), found[2].strip()) if found else None
 
 
 class _Reader:
@@ -50,13 +41,13 @@ class _Reader:
 
     def take_folders(self) -> None:
         """Images that lie directly in a folder with repeats in its name."""
+        known: dict[str, dict[str, Any]] = {}
         for image in self.images.paths:
-            parts = f"{self.folder.name}/{image}".split("/")[:-1]
-            found = repeats_of(parts[-1])
-            if found is not None:
-                is_reg = any(part.lower() in _REG for part in parts[:-1])
-                facts = {"repeats": found[0], "class_tokens": found[1], **({"is_reg": True} if is_reg else {})}
-                self.known[image] = facts
+            place = folder_of(image)
+            if place not in known:
+                known[place] = facts_of_folder(f"{self.folder.name}/{place}".rstrip("/"))
+            if known[place]:
+                self.known[image] = dict(known[place])
 
     def take_meta(self, path: str) -> None:
         """Read a metadata file, if it has that form."""
@@ -69,7 +60,7 @@ class _Reader:
         except InputError:
             return  # the next sources may know what it is, and what is left over is told of
         if not num_found:
-            self.claims.aside.append(Aside(path, "captions of images that are not here"))
+            self.claims.aside.append(Aside(path, "captions of images that are not here, or known from elsewhere"))
         self.claims.used.update({path} if num_found else ())
         if num_found and missing:
             note = f"{path}: {len(missing)} entries have no image in here, such as {missing[0][:80]!r}"
@@ -143,9 +134,8 @@ def _claim(folder: Folder, is_told: bool) -> Claims:
     del is_told
     reader = _Reader(folder)
     reader.take_folders()
-    for path in folder.files:
-        if split_path(path)[1].lower() in {"json", "jsonl"}:
-            reader.take_meta(path)
+    for path in folder.ending("json", "jsonl"):
+        reader.take_meta(path)
     return reader.finish()
 
 

@@ -29,13 +29,12 @@ class Images:
 
     def __init__(self, folder: Folder) -> None:
         self.paths = folder.images
-        self._known = set(self.paths)
         self._folder = folder
 
-    @cached_property
+    @property
     def by_stem(self) -> dict[str, list[str]]:
         """`folder/stem` → images."""
-        return _grouped((split_path(path)[0], path) for path in self.paths)
+        return self._folder.by_stem
 
     @cached_property
     def by_name(self) -> dict[str, list[str]]:
@@ -72,12 +71,10 @@ class Images:
         near = [path for path in bare if not place or path.startswith(f"{place}/")]
         return [*named, *(near or (bare if len(post_id) >= _LONG_ID else []))]
 
-    @cached_property
-    def moving_stems(self) -> set[str]:
+    @property
+    def moving_stems(self) -> frozenset[str]:
         """`folder/stem` of the moving pictures that are not imported, with and without their extension."""
-        folder = self._folder
-        moving = [path for path in folder.files if folder.is_moving(path) and not folder.takes_frames]
-        return {*moving, *(split_path(path)[0] for path in moving)}
+        return frozenset() if self._folder.takes_frames else self._folder.moving_stems
 
     def at(self, place: str, name: str) -> list[str]:
         """The images that `name` means in a metadata file that lies in the folder `place`; [] for none.
@@ -86,7 +83,7 @@ class Images:
         was written: then the longest end of it that is a path in here counts.
         """
         for path in candidates(place, name):
-            if path in self._known:
+            if self._folder.is_image(path):
                 return [path]
             found = self.by_stem.get(path) or self.by_stem.get(split_path(path)[0], [])
             if found:

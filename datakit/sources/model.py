@@ -7,9 +7,12 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
+from datakit.errors import InputError
 from datakit.model.item import split_path
 from datakit.model.record import Scraped
 from datakit.registry import Family
+from datakit.sources.documents import read_json
+from datakit.sources.repeats import facts_of_folder
 from datakit.sources.walk import CAPTION_EXTENSIONS, GIF, VIDEO_EXTENSIONS, Aside, Folder
 
 
@@ -103,8 +106,22 @@ def read_listing(folder: Folder, source: str = "") -> Listing:
         recognised[one.name] += len(claims.found) + len(claims.loose)
         rest = rest.without(_taken(claims))
     aside += _left_over(folder, rest)
+    found = [row if source else _in_its_folder(folder, row) for row in found]
     found.sort(key=lambda row: row.image)
     return Listing(found=found, loose=loose, orphans=sorted(orphans), aside=aside, recognised=dict(+recognised))
+
+
+def _in_its_folder(folder: Folder, row: Found) -> Found:
+    """With the repeats and the concept of a folder `10_miku`, which images of every format are sorted into."""
+    upstream = (row.scraped and row.scraped.upstream) or {}
+    place = row.image.rpartition("/")[0]
+    if row.concept or row.scraped is None or upstream.get("search_tags") == place.rpartition("/")[2]:
+        return row
+    facts = facts_of_folder(f"{folder.name}/{place}".rstrip("/"))
+    if not facts or "kohya" in upstream:
+        return row
+    scraped = msgspec.structs.replace(row.scraped, upstream={**upstream, "kohya": facts})
+    return msgspec.structs.replace(row, scraped=scraped, concept=facts["class_tokens"])
 
 
 def _taken(claims: Claims) -> set[str]:
@@ -115,8 +132,6 @@ def _taken(claims: Claims) -> set[str]:
 
 def _left_over(folder: Folder, rest: Folder) -> Iterable[Aside]:
     """Why nobody took a file."""
-    moving = {split_path(path)[0] for path in folder.files if folder.is_moving(path)}
-    stems = {*folder.images, *(split_path(image)[0] for image in folder.images)}
     for path in rest.files:
         stem, extension = split_path(path)
         extension = extension.lower()
@@ -124,13 +139,26 @@ def _left_over(folder: Folder, rest: Folder) -> Iterable[Aside]:
             reason = f"ugoira (a moving picture; {_FRAMES})"
         elif extension in VIDEO_EXTENSIONS or extension == GIF:
             reason = f"{'gif' if extension == GIF else 'video'} (a moving picture; {_FRAMES})"
-        elif extension in {"json", *CAPTION_EXTENSIONS} and (stem in moving or split_path(stem)[0] in moving):
+        elif extension in {"json", *CAPTION_EXTENSIONS} and _is_of_moving(folder, stem):
             reason = "belongs to a moving picture"
         elif extension == "json":
-            reason = "metadata in a form that is not read" if stem in stems else "metadata of no single image"
+            is_beside = folder.is_image(stem) or stem in folder.by_stem
+            reason = _why_unread(folder, path) if is_beside else "metadata of no single image"
         else:
             reason = _REASONS.get(extension, "not an image")
         yield Aside(path, reason)
+
+
+def _why_unread(folder: Folder, path: str) -> str:
+    try:
+        read_json(folder, path)
+    except InputError as error:
+        return error.message
+    return "metadata in a form that is not read"
+
+
+def _is_of_moving(folder: Folder, stem: str) -> bool:
+    return not folder.moving_stems.isdisjoint((stem, split_path(stem)[0]))
 
 
 _FRAMES = "--frames takes images out of it"

@@ -1,7 +1,7 @@
 """Tags with a namespace, `character:hatsune miku`, as hydrus and imgbrd-grabber write them, sorted into categories.
 
 Only namespaces that are known are taken off; another one, and what merely looks like one (`:d`, `re:zero`), stays
-part of the tag. Facts: hydrusnetwork/hydrus:hydrus/client/metadata/ClientTags.py,
+part of the tag. Facts: hydrusnetwork/hydrus:hydrus/core/HydrusTags.py,
 Bionus/imgbrd-grabber:src/lib/src/tags/tag.cpp.
 """
 

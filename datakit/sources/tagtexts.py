@@ -14,6 +14,8 @@ _PROSE: Final = frozenset(
     ("a", "an", "the", "of", "with", "and", "in", "on", "at", "is", "are", "to", "by", "from", "her", "his")
 )
 """Words that no tag consists of, and hardly a sentence does without."""
+_ARTICLES: Final = frozenset(("a", "an", "the"))
+_BLANK_AFTER: Final = re.compile(r"^[^:]*:\s")
 _MAX_TAG: Final = 100
 _MAX_TAG_WORDS: Final = 6
 
@@ -45,16 +47,26 @@ def once(pieces: Iterable[str]) -> list[str]:
 def is_joined(text: str) -> bool:
     """Whether a line is tags with underscores that blanks join: `long_hair solo blue_eyes`; prose has none."""
     pieces = _BLANKS.split(text.strip())
-    if len(pieces) < 2 or "," in text or text != text.lower() or not _PROSE.isdisjoint(pieces):
+    if len(pieces) < 2 or "," in text or text != text.lower() or is_prose(text):
         return False
     return any("_" in piece.strip("_") for piece in pieces)
 
 
+def is_prose(text: str) -> bool:
+    """Whether one of the words is one that no tag consists of."""
+    return not _PROSE.isdisjoint(_BLANKS.split(text))
+
+
 def is_taglike(line: str) -> bool:
-    """Whether a line may be one tag with blanks: short, no sentence."""
-    return len(line) <= _MAX_TAG and len(line.split()) <= _MAX_TAG_WORDS and not line.endswith((".", "!", ";"))
+    """Whether a line may be one tag with blanks: short, in lower case, no sentence."""
+    if len(line) > _MAX_TAG or line != line.lower() or line.endswith((".", "!", ";")):
+        return False
+    if namespace_of(line) and not namespaced([line]):
+        return False
+    words = line.split()
+    return len(words) <= _MAX_TAG_WORDS and not (len(words) > 1 and words[0] in _ARTICLES)
 
 
-def namespaces_in(pieces: list[str]) -> set[str]:
-    """The known namespaces that the pieces have."""
-    return {found for piece in pieces if (found := namespace_of(piece))}
+def namespaced(pieces: Iterable[str]) -> list[str]:
+    """The known namespaces of the pieces, as programs write them: with no blank after the colon, as people do."""
+    return [found for piece in pieces if (found := namespace_of(piece)) and not _BLANK_AFTER.search(piece)]

@@ -39,7 +39,7 @@ def _claim(folder: Folder, is_told: bool) -> Claims:
     del is_told
     images = Images(folder)
     claims = Claims(used=set())
-    for path in folder.files:
+    for path in folder.ending("json"):
         stem = _stem(path)
         if stem:
             _take(folder, images, claims, path=path, stem=stem)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from functools import cached_property
 from itertools import chain, count
 from pathlib import Path
 
 from datakit.config import CONFIG_NAME
 from datakit.errors import InputError
-from datakit.model.item import is_image, split_path
+from datakit.model.item import IMAGE_EXTENSIONS, split_path
 from datakit.model.order import RAW
 from datakit.sources.archives import Unpacked, archive_stem, is_archive, is_ugoira, unpack
 from datakit.sources.files import (
@@ -21,7 +21,6 @@ from datakit.sources.files import (
     LINK,
     VIDEO_EXTENSIONS,
     Aside,
-    is_moving,
     is_seen,
     why_hidden,
 )
@@ -58,33 +57,70 @@ class Folder:
         """Zip files that hold the frames of an animation."""
         self.takes_frames = takes_frames
         """Whether moving pictures count as images, since their frames will be taken."""
+        self.on_read: Callable[[str], None] | None = None
+        """Is told the path of each file that is going to be read."""
+
+    @cached_property
+    def _by_extension(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for path in self.files:
+            found.setdefault(split_path(path)[1].lower(), []).append(path)
+        return found
+
+    def ending(self, *extensions: str) -> list[str]:
+        """The files with one of these extensions, which are in lower case, in any case; sorted."""
+        rows = [self._by_extension[one] for one in dict.fromkeys(extensions) if one in self._by_extension]
+        return list(rows[0]) if len(rows) == 1 else sorted(chain.from_iterable(rows))
 
     @cached_property
     def images(self) -> list[str]:
         """Those files that are images by their extension; moving ones only where their frames are taken."""
-        return [path for path in self.files if self.is_image(path)]
+        still = [path for path in self.ending(*IMAGE_EXTENSIONS) if path not in self._moving]
+        return sorted([*still, *self._moving]) if self.takes_frames else still
+
+    @cached_property
+    def _image_set(self) -> frozenset[str]:
+        return frozenset(self.images)
+
+    @cached_property
+    def by_stem(self) -> dict[str, list[str]]:
+        """`folder/stem` → images."""
+        found: dict[str, list[str]] = {}
+        for path in self.images:
+            found.setdefault(split_path(path)[0], []).append(path)
+        return found
 
     def is_image(self, path: str) -> bool:
-        """Whether a path of the folder is one of `images`."""
-        return self.takes_frames if self.is_moving(path) else is_image(path)
+        """Whether a path is one of `images`."""
+        return path in self._image_set
 
     def is_moving(self, path: str) -> bool:
         """Whether a path of the folder is a moving picture's: gif, video, ugoira."""
-        return path in self._moving or path in self.ugoira
+        return path in self._moving
 
     @cached_property
     def _moving(self) -> frozenset[str]:
-        return frozenset(filter(is_moving, self.files))
+        ugoira = (path for path in self.files if path in self.ugoira)
+        return frozenset(chain(self.ending(GIF, *VIDEO_EXTENSIONS), ugoira))
+
+    @cached_property
+    def moving_stems(self) -> frozenset[str]:
+        """`folder/stem` of the moving pictures, with and without their extension."""
+        return self._moving | {split_path(path)[0] for path in self._moving}
 
     def without(self, taken: Container[str]) -> Folder:
         """The same folder, less some of its files."""
         if not taken:
             return self  # most sources take nothing, and what is known of the files stays known
         left = {path: file for path, file in self.files.items() if path not in taken}
-        return Folder(self.name, left, odd=self.odd, ugoira=self.ugoira, takes_frames=self.takes_frames)
+        rest = Folder(self.name, left, odd=self.odd, ugoira=self.ugoira, takes_frames=self.takes_frames)
+        rest.on_read = self.on_read
+        return rest
 
     def path_of(self, path: str) -> Path:
         """Where the bytes of a file lie."""
+        if self.on_read is not None:
+            self.on_read(path)
         return self.files[path]
 
     def read(self, path: str) -> bytes:
@@ -93,6 +129,8 @@ class Folder:
         Raises:
             InputError: it cannot be read.
         """
+        if self.on_read is not None:
+            self.on_read(path)
         try:
             with open(self.files[path], "rb", buffering=0) as file:  # noqa: PTH123  a third faster for small files
                 return file.read()
@@ -102,8 +140,7 @@ class Folder:
     @cached_property
     def _captions(self) -> dict[str, str]:
         """Path with its extension in lower case → path, of every caption."""
-        split = ((path, *split_path(path)) for path in self.files)
-        return {f"{stem}.{end.lower()}": path for path, stem, end in split if end.lower() in CAPTION_EXTENSIONS}
+        return {f"{split_path(path)[0]}.{one}": path for one in CAPTION_EXTENSIONS for path in self.ending(one)}
 
     def caption_of(self, image: str) -> str:
         """The caption beside an image: `x.txt`, `x.caption` or `x.png.txt`; '' for none."""

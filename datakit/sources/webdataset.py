@@ -27,9 +27,9 @@ _MD5: Final = re.compile(r"[0-9a-f]{32}")
 def _claim(folder: Folder, is_told: bool) -> Claims:
     images = Images(folder)
     claims = Claims()
-    for path in folder.files:
-        stem, extension = split_path(path)
-        found = images.by_stem.get(stem, []) if extension.lower() == "json" else []
+    for path in folder.ending("json"):
+        stem, _ = split_path(path)
+        found = images.by_stem.get(stem, [])
         data = _sample(folder, path, base_name(stem), is_told) if found else None
         if data is not None:
             claims.used.add(path)

@@ -1,7 +1,7 @@
 """XMP sidecars, `x.jpg.xmp` or `x.xmp`: the keywords in `dc:subject`.
 
 The XML is read as a stream that knows no entities: a document type, which declares them, is refused. Facts: XMP
-specification part 1, section 7 (RDF bags), Bionus/imgbrd-grabber:src/lib/src/exiftool.cpp.
+specification part 1, section 7 (RDF bags), Bionus/imgbrd-grabber:src/lib/src/external/exiftool.cpp.
 """
 
 from __future__ import annotations

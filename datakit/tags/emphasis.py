@@ -5,7 +5,8 @@ own: `kaname (art)`, `:(`, `\(^o^)/`, `00 qan[t]`. What counts as a mark, whatev
 
 - brackets around whole pieces of the comma-separated caption: `(a)`, `[a, b]`, `{{a}}`, `(a, b:1.2)`
 - `(a:1.2)` anywhere, where the number has a decimal point and is at most 3; `((a))`, `[[a]]` and `{a}` anywhere
-- `1.2::a, b::`; `BREAK`; `[a:b:0.5]` and `[a|b]`; `<lora:name:0.8>`
+- `1.2::a, b::`; `[a:b:0.5]` and `[a|b]`; `<lora:name:0.8>`
+- `BREAK`, unless it is part of what a sign says: `COFFEE BREAK`, `"BREAK"`
 
 No Danbooru tag begins with a bracket, so a caption of tags is never touched. Brackets around signs alone (`[+_+]`) are
 an emoticon, and `{a|b}` is sd-scripts' wildcard. Escaped brackets are no marks, and stay as they are.
@@ -33,19 +34,24 @@ _TOKEN: Final = re.compile(
     r"""(?=[\\\d.B<()\[\]{}-])(?:
     \\.
     | (?P<number>(?<![^\s,(\[{])-?(?:\d+\.?\d*|\.\d+))::(?=[^\s,:])
-    | (?P<word>(?<!\w)BREAK(?!\w))
+    | (?P<word>(?:(?<![A-Z][A-Z][ ])|(?<=BREAK[ ]))(?<![\w"'])BREAK(?![\w"']|[ ](?!BREAK)[A-Z][A-Z]))
     | (?P<network><\w+:[^<>,\n]+>)
     | (?P<bracket>[()\[\]{}])
     )
     """,
     re.VERBOSE | re.DOTALL,
 )
-_SIGN: Final = re.compile(r"[(\[{]|::|BREAK|<\w+:")
+_SIGNS: Final = ("(", "[", "{", "::", "BREAK", "<")
 """Without which there is no mark."""
+_CLEAR_SIGNS: Final = ("{", "::", "BREAK", "<")
+_BRACKET: Final = re.compile(r"[(\[](?<![^\s,(\[\ufeff][(\[])(?<![^\s,(\[\ufeff] [(\[])|:\s*[+-]?[\d.]+\s*\)")
+"""A bracket that begins a piece or stands beside another, or a weight: not those of `kaname (art)`."""
 _WEIGHT: Final = re.compile(r"\s*:\s*([+-]?(?:\d+\.?\d*|\.\d+))\s*$")
 _EXACT_WEIGHT: Final = re.compile(r":[+-]?(?:[0-2]?\.\d+|3\.0+)$")
 _BLANKS: Final = " \t\r"
-_BLANKS_AND_COMMAS: Final = " \t\r\n,"
+_HOLE, _CUT = "\0", "\1"
+"""What stands for a mark without words while a caption is stripped; the latter parts what it is between."""
+_AROUND: Final = re.compile(r"(?<![\s,])[\s,]*+[\0\1][\s,\0\1]*+")
 _REACH: Final = 32
 """Letters within which an emoticon, or a weight, is looked for."""
 
@@ -84,19 +90,19 @@ def _strip(text: str, depth: int) -> str:
     done = ""
     place = 0
     for mark in marks:
-        done = _joined(done, text[place : mark.start])
+        done += text[place : mark.start]
         if place == mark.start and done[-1:].isalnum():
             done += " "
         place = mark.end
         if mark.kind == "break":
-            done = done.rstrip(_BLANKS_AND_COMMAS) + "\0,"
+            done += _CUT
         elif mark.kind == "network":
-            done += "\0"
+            done += _HOLE
         elif mark.kind == "schedule":
-            done = _joined(done, ", ".join(schedule_words(text[mark.start : mark.end])))
+            done += ", ".join(schedule_words(text[mark.start : mark.end]))
         else:
-            done = _joined(done, _words(text, mark, depth))
-    return _tidied(_joined(done, text[place:]))
+            done += _words(text, mark, depth)
+    return _AROUND.sub(_made_good, done + text[place:])
 
 
 def _words(text: str, mark: _Mark, depth: int) -> str:
@@ -106,33 +112,21 @@ def _words(text: str, mark: _Mark, depth: int) -> str:
     return _strip(words, depth + 1)
 
 
-def _tidied(text: str) -> str:
-    """Nothing follows what was taken out at the end, not even the comma before it."""
-    if not text.endswith(("\0", "\0,")):
-        return text
-    return text.removesuffix(",").removesuffix("\0").rstrip(" ,")
-
-
-def _joined(done: str, more: str) -> str:
-    """Two stretches with what was taken out between them (NUL, and a comma for a break) made good."""
-    if not more:
-        return done
-    if done.endswith("\0,"):
-        before, after = done[:-2], more.lstrip(_BLANKS_AND_COMMAS)
-        return f"{before}, {after}" if before and after else before + after
-    if done.endswith("\0"):
-        before = done[:-1].rstrip(" ")
-        after = more.lstrip(" ")
-        if after.startswith(",") and (not before or before.endswith(",")):
-            after = after[1:].lstrip(" ")
-        blank = " " if before and after and after[0] not in ",\n" and before[-1] != "\n" else ""
-        return (before if after.strip() else before.rstrip(" ,")) + blank + after
-    return done + more
+def _made_good(around: re.Match[str]) -> str:
+    """What stands in the place of marks without words, and of the blanks and commas around them."""
+    gap, text = around[0], around.string
+    if not text[: around.start()].strip("\ufeff"):
+        return ""
+    if "\n" in gap:
+        return "\n"
+    if around.end() == len(text):
+        return ""
+    return ", " if "," in gap or _CUT in gap else " "
 
 
 def _marks(text: str) -> Iterator[_Mark]:
     """The outermost marks in order."""
-    if not _SIGN.search(text):
+    if not _may_have_marks(text):
         return
     tokens = [match for match in _TOKEN.finditer(text) if match.lastgroup]
     pairs = _pairs(tokens)
@@ -144,6 +138,13 @@ def _marks(text: str) -> Iterator[_Mark]:
         if mark is not None:
             yield mark
             end = mark.end
+
+
+def _may_have_marks(text: str) -> bool:
+    """False for most captions, at little cost."""
+    if not any(map(text.__contains__, _SIGNS)):
+        return False
+    return any(map(text.__contains__, _CLEAR_SIGNS)) or _BRACKET.search(text) is not None
 
 
 def _pairs(tokens: list[re.Match[str]]) -> dict[int, int]:
@@ -170,7 +171,7 @@ def _mark(text: str, token: re.Match[str], *, close: int | None, last_end: int) 
     if token["network"]:
         return _Mark("network", start, end, end, end)
     if token["number"]:
-        return _numbered(text, start, end)
+        return _numbered(text, start, end, last_end=last_end)
     if close is None:
         return None
     whole = _begins(text, start, last_end) and _ends(text, close + 1)
@@ -181,14 +182,15 @@ def _mark(text: str, token: re.Match[str], *, close: int | None, last_end: int) 
     return _bracketed(text, start, close, whole=whole)
 
 
-def _numbered(text: str, start: int, inner: int) -> _Mark | None:
-    """`1.2::a, b::`, up to the next number or to the end where it is not closed."""
+def _numbered(text: str, start: int, inner: int, *, last_end: int) -> _Mark | None:
+    """`1.2::a, b::`, up to the next number; to the end where it is not closed, and begins a piece of the caption."""
     close = text.find("::", inner)
-    close = len(text) if close < 0 else close
+    if close < 0:
+        close = len(text)
     later = next((match for match in _TOKEN.finditer(text, inner) if match["number"]), None)
     if later is not None and later.start() < close:
         return _Mark("number", start, later.start(), inner, later.start())
-    if not _has_letters(text[inner:close]):
+    if not _has_letters(text[inner:close]) or (close == len(text) and not _begins(text, start, last_end)):
         return None
     return _Mark("number", start, min(close + 2, len(text)), inner, close)
 

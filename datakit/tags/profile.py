@@ -11,6 +11,7 @@ import tomllib
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from itertools import pairwise
+from math import isfinite
 from typing import Any, Final, Literal, get_args
 
 import msgspec
@@ -49,7 +50,7 @@ class Affixes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Dropped(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """By category, what a tag's name contains that is left out."""
+    """By category, what a tag's name contains that is left out; with spaces or underscores."""
 
     artist: tuple[str, ...] = ()
     character: tuple[str, ...] = ()
@@ -88,6 +89,10 @@ class Years(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     words: tuple[str, ...]
     first: int = 0
     last: int = 9999
+
+    def __post_init__(self) -> None:
+        if self.first > self.last:
+            raise ValueError(f"the years {self.first} to {self.last} are none")
 
 
 class Year(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -153,6 +158,10 @@ class Quality(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         if None in bounds[:-1]:
             raise ValueError("only the last level goes without 'above'")
         numbers = [bound for bound in bounds if bound is not None]
+        if not all(map(isfinite, (*numbers, self.half_life_days))):
+            raise ValueError("'above' and half_life_days are plain numbers")
+        if self.scale == "percentile" and not all(0 <= number < 100 for number in numbers):
+            raise ValueError("of a percentile, 'above' is at least 0 and less than 100")
         if any(high <= low for high, low in pairwise(numbers)):
             raise ValueError("levels: the highest 'above' comes first, and none twice")
         for rating in Bounds.__struct_fields__:
@@ -194,6 +203,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         bad = next((text for text in self._texts() if _SEPARATES.search(text) or not to_canonical(text)), None)
         if bad is not None:
             raise ValueError(f"'{bad}' is no single word for a prompt: it is empty, or has a comma or a line's end")
+        if not all(part for name in get_args(Category) for part in getattr(self.drop, name)):
+            raise ValueError("drop has an empty text, which is in every tag's name")
         affixes = (getattr(part, name) for part in (self.prefix, self.suffix) for name in part.__struct_fields__)
         if any(_SEPARATES.search(text) for text in affixes):
             raise ValueError("a prefix or suffix has a comma or a line's end")
@@ -245,6 +256,12 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return self.drop != Dropped()
 
     @cached_property
+    def _dropped(self) -> dict[str, dict[str, str]]:
+        """Category → as it stands in canonical names → as it is written in `drop`."""
+        parts = {name: getattr(self.drop, name) for name in get_args(Category)}
+        return {name: {part.lower().replace(" ", "_"): part for part in some} for name, some in parts.items() if some}
+
+    @cached_property
     def asks_categories(self) -> bool:
         """Whether it matters which category a tag is of, or where it comes from."""
         sorts = set(self.places.values()) != {"general"} or bool(self.affixes) or self.drops
@@ -270,8 +287,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     def dropped_for(self, tag: str, category: str) -> str:
         """What a tag's name contains that the profile leaves out; ''."""
-        parts: tuple[str, ...] = getattr(self.drop, category, ())
-        return next((part for part in parts if part in tag), "") if parts else ""
+        parts = self._dropped.get(category)
+        return next((part for name, part in parts.items() if name in tag), "") if parts else ""
 
     @property
     def needs_ranking(self) -> bool:
@@ -285,12 +302,12 @@ PLAIN: Final = Profile(order=("trigger", "general"))
 
 
 def parse_profile(text: str, name: str) -> Profile:
-    """A profile from its TOML; `name` is for messages.
+    """A profile from its TOML; `name` is for messages, which name a dataset's own file: none built in is wrong.
 
     Raises:
         ConfigError: not TOML, an unknown key (the nearest is named), or a value that is wrong.
     """
-    where = f"profile {name}"
+    where = f"vocab/profiles/{name}.toml"
     try:
         table = tomllib.loads(text.removeprefix("\ufeff"))
     except tomllib.TOMLDecodeError as error:

@@ -31,7 +31,7 @@ def words_for(profile: Profile, record: Record | None, ranking: Ranking) -> dict
 
 def _extra(profile: Profile, record: Record | None) -> tuple[Said, ...]:
     site = record.site if record is not None else ""
-    own = next((one for one in profile.extra.sites if one.site == site), None)
+    own = next((one for one in profile.extra.sites if one.site.lower() == site), None)
     if own is not None:
         return tuple(Said(word, f"for posts of {site}") for word in own.words)
     return tuple(Said(word, "in every prompt") for word in profile.extra.words)

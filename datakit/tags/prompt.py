@@ -9,9 +9,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from datakit.tags.captions import SEPARATOR
+from datakit.tags.captions import SEPARATOR, format_prompt
 from datakit.tags.names import to_canonical, to_prompt
-from datakit.tags.profile import PLAIN, Profile, Slot, Word
+from datakit.tags.profile import Profile, Slot, Word
 from datakit.tags.profilewords import Said
 
 _GENERAL: Final[Slot] = "general"
@@ -60,24 +60,25 @@ def compose(
         blacklist: canonical names that are left out; whole names only.
         keep_underscores: write `long_hair` rather than `long hair`.
     """
-    triggers = dict.fromkeys(word for part in trigger.split(",") if (word := part.strip()))
+    triggers = _words(trigger)
     parts: dict[Slot, list[Piece]] = {slot: [] for slot in profile.order}
     parts["trigger"] = [Piece(word, "trigger") for word in triggers]
-    said = {*blacklist, *map(to_canonical, triggers)}
+    said = set(map(to_canonical, triggers))
     if "separator" in parts:
         said.add(to_canonical(profile.separator))
     spelling, affixes = profile.spelling, profile.affixes
     for tag in tags:
         name = tag.name
-        if name in said or (profile.drops and profile.dropped_for(name, tag.category)):
+        if name in said or name in blacklist or (profile.drops and profile.dropped_for(name, tag.category)):
             continue
         text = spelling.get(name) or (name if keep_underscores else to_prompt(name))
         if tag.category in affixes:
             before, behind = affixes[tag.category]
             text = f"{before}{text}{behind}"
-            if to_canonical(text) in said:
+            written = to_canonical(text)
+            if written in said or written in blacklist:
                 continue
-            said.add(to_canonical(text))
+            said.add(written)
         said.add(name)
         slot = _slot(tag, profile)
         parts[slot].append(Piece(text, slot, name))
@@ -85,7 +86,7 @@ def compose(
         parts["people"].sort(key=lambda piece: profile.ranks[piece.tag])
     for slot, some in words.items():
         if slot in parts and (slot == "extra" or not parts[slot]):
-            parts[slot] += _unsaid(some, slot, said)
+            parts[slot] += _unsaid((word for word in some if to_canonical(word.text) not in blacklist), slot, said)
     if "separator" in parts and any(parts.values()):
         parts["separator"] = [Piece(profile.separator, "separator", reason="parts what never moves from the rest")]
     return [piece for slot in profile.order for piece in parts[slot]]
@@ -105,10 +106,18 @@ def to_training_prompt(
 ) -> str:
     """The plain prompt of an image: the trigger as it was typed, then its tags in their order, each once.
 
-    See `compose` for the arguments; `tags` are canonical names.
+    What `compose` makes with the profile PLAIN, without its cost. See there for the arguments; `tags` are canonical
+    names.
     """
-    named = map(Tag, tags)
-    return to_text(compose(named, PLAIN, trigger=trigger, blacklist=blacklist, keep_underscores=keep_underscores))
+    words = _words(trigger)
+    said = set(map(to_canonical, words))
+    kept = dict.fromkeys(tag for tag in tags if tag not in said and tag not in blacklist)
+    return SEPARATOR.join([*words, *filter(None, [format_prompt(kept, keep_underscores=keep_underscores)])])
+
+
+def _words(trigger: str) -> dict[str, None]:
+    """The comma-separated words of a trigger, each once."""
+    return dict.fromkeys(word for part in trigger.split(",") if (word := part.strip()))
 
 
 def _unsaid(words: Iterable[Said], slot: Slot, said: set[str]) -> Iterable[Piece]:

@@ -88,7 +88,7 @@ def test_a_folder_without_images_says_what_is_in_it(empty: Project, tmp_path: Pa
     (tmp_path / "s").mkdir()
     for name in ("a.mp4", "b.webm", "c.zip"):
         (tmp_path / "s" / name).write_bytes(b"")
-    with pytest.raises(InputError, match="no images in it, only: 2 video"):
+    with pytest.raises(InputError, match="no images or metadata in it, only: 2 video"):
         import_folder(empty, tmp_path / "s")
 
 

@@ -122,7 +122,7 @@ def test_a_copy_overwrites_nothing_and_stays_inside(empty: Project) -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"order = [", "profile own: not valid TOML"),
+        (b"order = [", "vocab/profiles/own.toml: not valid TOML"),
         (b"\xff", "vocab/profiles/own.toml: not UTF-8"),
         (b"order = ['tigger']", "no 'tigger'"),
         (b"#" * (1 << 21), "too large"),
@@ -133,9 +133,32 @@ def test_a_broken_profile_is_told_of(advanced: Project, dsk, data: bytes, messag
     (advanced.dataset.root / "vocab/profiles/own.toml").write_bytes(data)
     rows = {row.name: row for row in list_profiles(write(advanced, "dsk.toml", USES_OWN))}
     assert message in rows["own"].problem
-    failed = dsk(advanced.dataset.root, "advance")
-    assert failed.returncode == 3
-    assert message in failed.stderr
+    for command in (("advance",), ("advance", "--dry-run"), ("clean",), ("profile", "show", "own")):
+        failed = dsk(advanced.dataset.root, *command)
+        assert failed.returncode == 3
+        assert message in failed.stderr
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "settings", "message"),
+    [
+        ("vocab/profiles/own.toml", "order = [", USES_OWN, "vocab/profiles/own.toml: not valid TOML"),
+        ("note", "", '[vocab]\ntags = ["none.csv"]\n', "dsk.toml [vocab] tags: none.csv: no such file"),
+    ],
+)
+def test_what_needs_no_vocabulary_does_not_mind_a_broken_one(
+    advanced: Project, dsk, path: str, text: str, settings: str, message: str
+) -> None:
+    write(advanced, path, text)
+    write(advanced, "dsk.toml", settings)
+    root = advanced.dataset.root
+    assert stale(advanced)["cleaned"].startswith(message)
+    assert message in dsk(root, "why", ITEM).stdout
+    assert message in dsk(root, "export").stderr
+    for command in ("status", "blame", "log", "undo", "redo"):
+        done = dsk(root, command, *([ITEM] if command == "blame" else []))
+        assert done.returncode == 0, done.stderr
+    assert dsk(root, "advance").returncode == 3
 
 
 def test_a_changed_profile_makes_cleaned_stale_and_a_comment_does_not(scored: Project) -> None:
@@ -153,6 +176,7 @@ def test_a_changed_profile_makes_cleaned_stale_and_a_comment_does_not(scored: Pr
 
 def test_the_vocabulary_makes_cleaned_stale_and_status_does_not_compile_it(advanced: Project) -> None:
     write(advanced, "vocab/blacklist.txt", "1girl\n")
+    assert read_status(again(advanced)).hand_edits_summary == "vocab: 1 file added"
     compiled = advanced.dataset.private / "vocabulary.bin"
     assert stale(advanced) == {"cleaned": "vocabulary changed"}
     assert not compiled.exists()

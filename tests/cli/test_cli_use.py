@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -24,7 +25,7 @@ def test_a_dataset_in_a_folder_with_spaces_and_letters_of_all_kinds(
     assert done.returncode == 0, done.stderr
     assert f"next: cd '{root}', then dsk import PATH" in done.stdout
     done = dsk(root / "raw", "import", str(scrape(aria=2)))
-    assert done.stdout.splitlines()[0] == "read as gallery-dl with JSON metadata"
+    assert done.stdout.splitlines()[0] == "read as gallery-dl (2); sites: danbooru 2"
     assert dsk(root / "wip", "advance").stdout.splitlines()[-1] == "export: kohya, 2 images"
     assert git(root, "status", "--porcelain") == ""
     assert dsk(root / "wip", "status").stdout.startswith(f"{root} on main at ")
@@ -50,18 +51,20 @@ def test_brackets_and_control_characters_in_names_are_shown(empty: Project, tmp_
 def test_an_import_that_brings_nothing_says_so(project: Project, tmp_path: Path, dsk: Dsk) -> None:
     done = dsk(project.dataset.root, "import", str(tmp_path / "scrape"))
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.splitlines() == ["read as gallery-dl with JSON metadata", "nothing new: already there 5"]
+    first, *_, last = done.stdout.splitlines()
+    assert (first, last) == ("read as gallery-dl (5); sites: danbooru 5", "nothing new")
+    assert re.search(r"^already there +5 ", done.stdout, re.MULTILINE)
 
 
 def test_long_lists_are_cut_and_json_has_them_all(empty: Project, tmp_path: Path, dsk: Dsk) -> None:
     (tmp_path / "s").mkdir()
     Image.new("RGB", (300, 300)).save(tmp_path / "s/x.png")
-    for number in range(30):
-        (tmp_path / f"s/{number}.txt").write_text(f"lost {number}")
+    for number in range(60):
+        (tmp_path / f"s/lost_{number}.txt").write_text(f"lost {number}")
         (tmp_path / f"s/{number}.mp4").write_bytes(b"")
-    assert len(dsk(empty.dataset.root, "import", str(tmp_path / "s")).stdout.splitlines()) < 30
+    assert len(dsk(empty.dataset.root, "import", str(tmp_path / "s")).stdout.splitlines()) < 40
     report = json.loads(dsk(empty.dataset.root, "import", str(tmp_path / "s"), "--json").stdout)
-    assert (len(report["aside"]), len(report["already"])) == (30, 31)
+    assert (len(report["aside"]), len(report["already"])) == (60, 61)
 
 
 def test_an_export_tells_what_it_misses(advanced: Project, dsk: Dsk) -> None:
@@ -99,7 +102,9 @@ def test_a_name_that_is_no_utf_8_can_be_told(empty: Project, tmp_path: Path, dsk
     assert (done.returncode, done.stderr) == (0, "")
     assert ".mp4: video" in done.stdout
     report = json.loads(dsk(empty.dataset.root, "import", str(tmp_path / "s"), "--json", env=env).stdout)
-    assert report["aside"] == [{"path": "\\udcff.mp4", "reason": "video"}]
+    assert report["aside"] == [
+        {"path": "\\udcff.mp4", "reason": "video (a moving picture; --frames takes images out of it)"}
+    ]
 
 
 def test_a_bake_that_never_began_leaves_no_folder(advanced: Project, dsk: Dsk) -> None:

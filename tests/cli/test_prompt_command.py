@@ -76,6 +76,11 @@ def test_convert_needs_no_dataset(tmp_path: Path, dsk: Dsk) -> None:
     assert done.stderr == "note: 'hat': a weight below 0 is NovelAI's; consider the negative prompt\n"
 
 
+def test_a_text_may_begin_with_a_weight_below_zero(tmp_path: Path, dsk: Dsk) -> None:
+    done = dsk(tmp_path, "prompt", "convert", "--from", "nai", "--to", "a1111", "-1::hat::, x")
+    assert done.stdout == "(hat:-1), x\n"
+
+
 def test_convert_reads_standard_input_line_by_line_as_it_is(tmp_path: Path) -> None:
     words = [
         sys.executable,

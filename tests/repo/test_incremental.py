@@ -16,10 +16,18 @@ from datakit.actions.advancing import advance
 from datakit.actions.importing import import_folder
 from datakit.actions.planning import plan_advance
 from datakit.actions.project import Project, open_project
+from datakit.actions.reporting import read_status
 from datakit.model.order import COMPUTED
 from datakit.repo.operations.undo import undo
 from datakit.repo.stagetree import read_lock
 from datakit.repo.transitions.pipeline import Step
+
+COMPARES = """\
+order = ["trigger", "quality", "character", "general"]
+[quality]
+by = []
+min_posts = 1
+"""
 
 
 class Thorough(Project):
@@ -150,6 +158,49 @@ def test_the_parts_make_the_whole(advanced: Project, tmp_path: Path, seed: int) 
         advance(open_project(root), "wip")
         advance(Thorough(open_project(twin).dataset), "wip")
         assert open_project(root).dataset.head_tree == open_project(twin).dataset.head_tree
+
+
+def edit_words(root: Path, chance: random.Random) -> None:
+    """One of the things on which the words of prompts depend."""
+    what = chance.choice(("score", "score", "blacklist", "tags", "level", "profile"))
+    (root / "vocab/profiles").mkdir(parents=True, exist_ok=True)
+    if what == "score":
+        record = chance.choice(sorted(root.glob("raw/*/*.json")) or [root / "raw/none.json"])
+        table = json.loads(record.read_text()) if record.exists() else {}
+        record.write_text(json.dumps({**table, "score": chance.randrange(9)}))
+    elif what == "blacklist":
+        (root / "vocab/blacklist.txt").write_text(f"by_hand_{chance.randrange(9)}\n1girl\n")
+    elif what == "tags":
+        (root / "vocab/tags.csv").write_text(f"blue_hair,{chance.choice((0, 4))},9,\n")
+    elif what == "level":
+        (root / "vocab/profiles/own.toml").write_text(
+            f"{COMPARES}levels = [{{above = {chance.randrange(99)}, words = ['x']}}]"
+        )
+    else:
+        (root / "dsk.toml").write_text(
+            chance.choice(("", '[cleaned]\nprofile = "own"\n', '[cleaned]\nprofile = "own"\n'))
+        )
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_parts_make_the_whole_where_posts_are_compared(advanced: Project, tmp_path: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    root, twin = advanced.dataset.root, tmp_path / "twin"
+    write_profile = root / "vocab/profiles/own.toml"
+    write_profile.parent.mkdir(parents=True)
+    write_profile.write_text(f"{COMPARES}levels = [{{above = 50, words = ['x']}}]")
+    advance(settings(advanced, '[cleaned]\nprofile = "own"\n'), "wip")
+    shutil.copytree(root, twin, symlinks=True)
+    for _ in range(4):
+        state = chance.getstate()
+        for folder in (root, twin):
+            chance.setstate(state)
+            edit_something(folder, chance)
+            edit_words(folder, chance)
+        advance(open_project(root), "wip")
+        advance(Thorough(open_project(twin).dataset), "wip")
+        assert open_project(root).dataset.head_tree == open_project(twin).dataset.head_tree
+    assert not [one.stale for one in read_status(open_project(root)).stages if one.stale and one.stage != "export"]
 
 
 def test_undo_and_git_gc_leave_what_the_next_run_needs(advanced: Project, scrape, git) -> None:

@@ -221,9 +221,13 @@ def test_a_list_of_tags_with_both_names_of_each_is_pixivs(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("text", ["armor\nlong_sword\n", "armor long_sword\n", "armor\r\n\r\nlong_sword"])
 def test_tags_without_metadata_are_the_caption_of_an_image_that_gallery_dl_named(tmp_path: Path, text: str) -> None:
-    row = only(claim(tmp_path, {f"yandere_51_{MD5}.png": b"", f"yandere_51_{MD5}.png.txt": text}))
-    assert (row.caption, row.text) == (f"yandere_51_{MD5}.png.txt", "armor, long sword")
+    """The text is what is imported, since the list itself may be one line without a comma: one tag to a trainer."""
+    claims = claim(tmp_path, {f"yandere_51_{MD5}.png": b"", f"yandere_51_{MD5}.png.txt": text})
+    row = only(claims)
+    assert (row.caption, row.text) == ("", "armor, long sword")
+    assert claims.used == {f"yandere_51_{MD5}.png.txt"}
     assert row.scraped is not None
+    assert row.scraped.upstream == {"gallery_dl": {f"yandere_51_{MD5}.png.txt": text}}
     assert (row.scraped.site, row.scraped.post_id, row.scraped.md5) == ("yandere", "51", MD5)
     assert row.scraped.tags == {}
 
@@ -239,6 +243,8 @@ def test_tags_beside_an_image_without_its_mark_are_left(tmp_path: Path, image: s
     [
         {"id": 7, "tag_string": "1girl", "tag_string_general": "1girl"},
         {"category": "something", "tags": "a b"},
+        {"category": "dog", "filename": "x.png", "caption": "a dog"},
+        {"category": "x", "filename": "x.png", "tags": ["a"]},
         {"category": ["danbooru"]},
         [post()],
         "{",
@@ -281,9 +287,12 @@ def test_a_field_that_is_wrong_is_told_with_its_file(tmp_path: Path) -> None:
     assert tags_of(row) == {"general": ("1girl", "tag_7")}
 
 
+MARKS = {"subcategory": "tag", "id": 1}
+
+
 @pytest.mark.parametrize("category", ["", " ", "www."])
 def test_a_post_that_names_no_site_is_told(tmp_path: Path, category: str) -> None:
-    row = only(claim(tmp_path, {"x.png": b"", "x.png.json": {"category": category, "subcategory": "tag", "id": 1}}))
+    row = only(claim(tmp_path, {"x.png": b"", "x.png.json": {"category": category, "extension": "png", **MARKS}}))
     assert row.scraped is None
     assert row.problems == ("x.png.json: field 'category' names no site; imported without it",)
 

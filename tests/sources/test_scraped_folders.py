@@ -36,6 +36,14 @@ def test_metadata_is_seen_behind_many_images_without_any(tmp_path: Path) -> None
     assert listing.recognised == {"folder": 50, "gallery_dl": 1}
 
 
+def test_metadata_that_nothing_reads_is_told_with_its_reason(tmp_path: Path) -> None:
+    files = {"a.png": "", "a.json": '{"id": 3,', "b.png": "", "b.json": '{"caption": "a dog"}', "c.json": "{}"}
+    told = reasons(read_listing(fill(tmp_path / "s", files)))
+    assert told["a.json"].startswith("not JSON (")
+    assert told["b.json"] == "metadata in a form that is not read"
+    assert told["c.json"] == "metadata of no single image"
+
+
 def test_one_broken_sidecar_does_not_hide_the_format(tmp_path: Path) -> None:
     files = {"a.png": "", "a.png.json": "{", "b.png": "", "b.json": "\ufeff" + POST}
     found = {row.image: row for row in read_listing(fill(tmp_path / "s", files)).found}

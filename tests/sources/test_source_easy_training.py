@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,15 @@ def test_the_folder_itself(tmp_path: Path, place: str) -> None:
 def test_other_toml_is_left(tmp_path: Path, text: str) -> None:
     found = listing(tmp_path, {"1.png": b"", "d.toml": text})
     assert reasons(found) == {"d.toml": "not an image"}
+
+
+def test_a_key_of_a_hundred_thousand_parts_and_a_folder_a_thousand_times_take_no_time(tmp_path: Path) -> None:
+    keys = "a" + ".a" * 100_000 + " = 1"
+    files = {**{f"d/{number}.png": b"" for number in range(300)}, "k.toml": keys}
+    began = time.process_time()
+    found = listing(tmp_path, {**files, "d.toml": '[[subsets]]\nimage_dir="d"\n' * 4000})
+    assert found.recognised == {"easy_training": 300}
+    assert time.process_time() - began < 2
 
 
 def test_the_folders_that_a_file_names(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
+import time
 from pathlib import Path
 
 import pytest
@@ -127,3 +129,18 @@ def test_views_and_other_databases_are_not_read(tmp_path: Path) -> None:
     assert found.recognised == {"folder": 2}
     assert reasons(found)["n.db"] == "a database that knows none of the images that are here"
     assert reasons(found)["v.db"] == "not an image"
+
+
+def test_rows_that_multiply_with_each_other_are_no_database(tmp_path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(tmp_path / "x.db")) as base:
+        base.execute("CREATE TABLE post (id INTEGER)")
+        base.execute("CREATE TABLE tag (id INTEGER, name, type)")
+        base.execute("CREATE TABLE posttagrelation (post_id INTEGER, tag_id INTEGER)")
+        base.execute("INSERT INTO post VALUES (7)")
+        base.executemany("INSERT INTO tag VALUES (1, ?, 0)", [(f"t{number}",) for number in range(20_000)])
+        base.executemany("INSERT INTO posttagrelation VALUES (7, 1)", [()] * 20_000)
+        base.commit()
+    began = time.process_time()
+    found = listing(tmp_path, {"7.png": b""})
+    assert "more tags than posts can have" in reasons(found)["x.db"]
+    assert time.process_time() - began < 5

@@ -82,5 +82,15 @@ def test_what_is_left_aside(tmp_path: Path) -> None:
     }
     found = reasons(listing(tmp_path, files))
     assert "imagefolder" in found["data/train-0.parquet"]
-    assert found["metadata.jsonl"] == "metadata of images that are not here"
+    assert found["metadata.jsonl"] == "metadata of images that are not here, or known from elsewhere"
     assert found["a/metadata.csv"] == "not an image"
+
+
+def test_folders_with_repeats_keep_their_texts(tmp_path: Path) -> None:
+    """Both formats know such an image: one its caption, the other its concept."""
+    found = listing(tmp_path, {"10_miku/1.png": b"", "metadata.csv": "file_name,text\n10_miku/1.png,a girl\n"})
+    row = by_image(found)["10_miku/1.png"]
+    assert (row.text, row.concept) == ("a girl", "miku")
+    assert row.scraped is not None
+    assert row.scraped.upstream is not None
+    assert row.scraped.upstream["kohya"] == {"repeats": 10, "class_tokens": "miku"}

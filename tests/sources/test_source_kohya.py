@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
-from trees import by_image, fill, listing, reasons
+from trees import by_image, danbooru, fill, listing, reasons, tags_of
 
-from datakit.sources.kohya import repeats_of
 from datakit.sources.model import read_listing
+from datakit.sources.repeats import repeats_of
 
 
 @pytest.mark.parametrize(
@@ -38,6 +38,23 @@ def test_folders_with_repeats(tmp_path: Path) -> None:
     assert reg is not None
     assert reg.upstream == {"kohya": {"repeats": 1, "class_tokens": "girl", "is_reg": True}}
     assert reasons(found)["train/10_sks girl/1_sdxl.npz"] == "a trainer's cache"
+
+
+def test_images_with_metadata_of_another_format_have_their_repeats_too(tmp_path: Path) -> None:
+    """Most scrapes are sorted into such folders by hand, sidecars and all."""
+    post = {"category": "danbooru", "subcategory": "tag", **danbooru()}
+    files = {
+        "10_miku/1.png": b"", "10_miku/1.png.json": post, "10_miku/1.txt": "my caption",
+        "reg/2_girl/2.png": b"", "reg/2_girl/.2_meta.json": {"danbooru": danbooru(), "filename": "2.png"},
+        "danbooru/2_girls/3.png": b"", "danbooru/2_girls/3.png.json": {**post, "search_tags": "2_girls"},
+    }  # fmt: skip
+    rows = by_image(listing(tmp_path, files))
+    first, second, third = rows["10_miku/1.png"], rows["reg/2_girl/2.png"], rows["danbooru/2_girls/3.png"]
+    assert (first.concept, first.caption, tags_of(first)["artist"]) == ("miku", "10_miku/1.txt", ("artist_a",))
+    assert first.scraped is not None
+    assert first.scraped.upstream == {**post, "kohya": {"repeats": 10, "class_tokens": "miku"}}
+    assert second.concept == "girl"
+    assert third.concept == "", "a folder that gallery-dl named after the search"
 
 
 def test_the_imported_folder_itself(tmp_path: Path) -> None:
@@ -89,7 +106,7 @@ def test_json_lines(tmp_path: Path) -> None:
 
 def test_metadata_of_images_that_are_not_here(tmp_path: Path) -> None:
     found = listing(tmp_path, {"a/x.png": b"", "a/meta.json": {"../../x": {"caption": "a"}, "y": {"caption": "b"}}})
-    assert reasons(found) == {"a/meta.json": "captions of images that are not here"}
+    assert reasons(found) == {"a/meta.json": "captions of images that are not here, or known from elsewhere"}
     assert found.recognised == {"folder": 1}
 
 

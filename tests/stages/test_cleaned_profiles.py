@@ -89,6 +89,12 @@ def test_what_the_site_says_of_a_tag_comes_before_the_vocabulary() -> None:
     }
 
 
+def test_an_alias_stands_where_its_tag_would_and_keeps_its_spelling() -> None:
+    vocabulary = Known({"hatsune_miku": "character"}, aliases={"miku_hatsune": "hatsune_miku"})
+    item = subject(caption="hat, miku_hatsune")
+    assert prompts([item], prepared({"profile": "noobai"}, vocabulary=vocabulary).given) == {"c/a": "miku hatsune, hat"}
+
+
 def test_every_blacklist_holds_for_words_of_the_profile_too() -> None:
     vocabulary = Known(blacklist=("safe", "solo"))
     item = subject(caption="solo, hat, 1girl", known=record(**POST))
@@ -99,6 +105,14 @@ def test_every_blacklist_holds_for_words_of_the_profile_too() -> None:
         "hat": Origin(kind="blacklist", detail="cleaned.blacklist", removed=True),
         "solo": Origin(kind="blacklist", detail="vocab/blacklist.txt", removed=True),
     }
+
+
+def test_a_separator_that_a_caption_has_stands_in_a_prompt_once() -> None:
+    given = prepared({"profile": "kohaku"})
+    for caption in ("sks ||| 1girl, hat", "sks, |||, 1girl, hat, |||"):
+        assert prompts([subject(caption=caption)], given.given) == {"c/a": "1girl, |||, sks, hat"}
+        assert set(origins(subject(caption=caption), given)) == {"|||"}
+    assert prompts([subject(caption="|_|, a ||| b")], prepared({}).given) == {"c/a": "|_|, a ||| b"}
 
 
 def test_underscores_stay_where_they_are_wanted() -> None:
@@ -156,5 +170,5 @@ def test_a_profile_that_is_not_there_is_refused() -> None:
     with pytest.raises(ConfigError, match="no prompt profile 'nobai'") as caught:
         prepared({"profile": "nobai"})
     assert caught.value.hint == "did you mean 'noobai'?"
-    with pytest.raises(ConfigError, match="profile own: order: there is no 'trigerr'"):
+    with pytest.raises(ConfigError, match=r"vocab/profiles/own.toml: order: there is no 'trigerr'"):
         prepared({"profile": "own"}, text="order = ['trigerr']")

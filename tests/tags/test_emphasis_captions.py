@@ -10,6 +10,7 @@ from danbooru_names import SOME_NAMES, every_name
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from datakit.tags.captions import parse_tags
 from datakit.tags.emphasis import has_emphasis, strip_emphasis
 from datakit.tags.names import KAOMOJI, to_prompt
 
@@ -26,6 +27,8 @@ MARKED = [
     ("a BREAK b", "a, b"),
     ("a, BREAK, b, BREAK", "a, b"),
     ("BREAK", ""),
+    ("a, BREAK BREAK b", "a, b"),
+    ("hat BREAK 1GIRL", "hat, 1GIRL"),
     ("[sun:moon:0.5], b", "sun, moon, b"),
     ("[a|b], c", "a, b, c"),
     ("<lora:x:1>, a", "a"),
@@ -42,6 +45,9 @@ MARKED = [
     ("({{a}}:1.1)", "a"),
     ("\ufeff(a:1.2)\n[b]\n", "\ufeffa\nb\n"),
     ("( a :1.2 ), b", "a, b"),
+    ("[a], <lora:x:1>, (b:1.2)", "a, b"),
+    ("(a) BREAK (b)", "a, b"),
+    ("\ufeff<lora:x:1>, a", "\ufeffa"),
 ]
 
 PIECES = st.one_of(
@@ -61,6 +67,7 @@ def test_marks_go_and_words_stay(text: str, stripped: str) -> None:
     [
         *("hatsune miku (cosplay)", ":d", ">:(", ";)", "(o)_(o)", r"\(^o^)/", "[+_+]", "00 qan[t]", "re:zero", "1.5::"),
         *("under night in-birth exe:late[st]", "1.5::, 1girl", "a (small) hat", "{a|b}", "(a:1.2", "a:1.2)", "x_(9)"),
+        *('says "BREAK", hi', "A COFFEE BREAK", "BREAK TIME, cup", "at 3::4, clock", "version 1.2::c"),
         *("(9)", "break, and", ":(, (, )", r"kaname \(art\)", "std::string, a::b", ""),
         ", ".join(sorted(KAOMOJI)),
     ],
@@ -96,6 +103,29 @@ def test_stripping_is_done_at_once_and_invents_nothing(text: str) -> None:
     assert (stripped == text) == (not has_emphasis(text))
     assert len(stripped) <= len(text)
     assert Counter(filter(str.isalpha, stripped)) <= Counter(filter(str.isalpha, text))
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["hat", "long hair", "kaname (art)", "1girl"]),
+            st.sampled_from(["{}", "({}:1.2)", "(({}))", "{{{{{}}}}}", "1.2::{}::"]),
+            st.sampled_from([", ", ", ", "\n", " BREAK ", ", BREAK\n", ", <lora:x:1>, ", " <lora:x:1>, "]),
+        ),
+        max_size=6,
+    )
+)
+@example([("hat", "[{}]", ", <lora:x:1>, "), ("1girl", "({}:1.2)", "")])
+def test_what_was_parted_stays_parted(pieces: list[tuple[str, str, str]]) -> None:
+    text = "".join(form.format(name) + separator for name, form, separator in pieces)
+    assert parse_tags(strip_emphasis(text)) == parse_tags(",".join(name for name, _, _ in pieces))
+
+
+@given(st.text("ab1.:,()[]{} \n\t\ufeff", max_size=30) | st.lists(PIECES, max_size=5).map(", ".join))
+@example("\ufeff(a)")
+@example("a\t(b), c")
+def test_a_quick_look_overlooks_nothing(text: str) -> None:
+    assert has_emphasis(f"BREAK, {text}")[1:] == has_emphasis(text)
 
 
 @settings(deadline=None)

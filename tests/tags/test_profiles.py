@@ -44,11 +44,15 @@ def test_every_profile_has_cases_and_says_what_it_is_for() -> None:
     [
         ('order = ["triger", "general"]', "order: there is no 'triger'", "did you mean 'trigger'?"),
         (HEAD + "qualty = 1", "unknown key 'qualty'", "did you mean 'quality'?"),
-        (HEAD + "[quality]\nlevls = []", "profile x quality: unknown key 'levls'", "did you mean 'levels'?"),
+        (
+            HEAD + "[quality]\nlevls = []",
+            "vocab/profiles/x.toml quality: unknown key 'levls'",
+            "did you mean 'levels'?",
+        ),
         (HEAD + "[quality]\nlevels = [{word = []}]", "quality.levels, entry 1: unknown key 'word'", "'words'"),
         (HEAD + "[year]\nranges = [{from = 2000}]", "year.ranges, entry 1: unknown key 'from'", "known here: first"),
         (HEAD + "[extra]\nsites = [{sit = 'a'}]", "extra.sites, entry 1: unknown key 'sit'", "'site'"),
-        (HEAD + "[rating]\nsafe = ['safe']", "profile x rating: unknown key 'safe'", "general"),
+        (HEAD + "[rating]\nsafe = ['safe']", "vocab/profiles/x.toml rating: unknown key 'safe'", "general"),
         (HEAD + "[rating]\ngeneral = 'safe'", "Expected `array`, got `str`", ""),
         (HEAD + "[drop]\nmetas = []", "unknown key 'metas'", "did you mean 'meta'?"),
         ('order = ["trigger"]', "order lacks 'general'", ""),
@@ -62,6 +66,11 @@ def test_every_profile_has_cases_and_says_what_it_is_for() -> None:
         (HEAD + "[quality]\nlevels = [{words = ['a']}, {words = ['b']}]", "only the last level", ""),
         (HEAD + "[quality]\nlevels = [{above = 1, words = []}, {above = 2, words = []}]", "highest 'above' comes", ""),
         (HEAD + "[quality]\nlevels = [{above = 1, words = []}]\nfallback = {all = [1, 2]}", "needs 1 numbers", ""),
+        (HEAD + "[quality]\nlevels = [{above = nan, words = []}]", "plain numbers", ""),
+        (HEAD + "[quality]\nhalf_life_days = nan", "plain numbers", ""),
+        (HEAD + "[quality]\nlevels = [{above = 100, words = []}]", "less than 100", ""),
+        (HEAD + "[year]\nranges = [{first = 2010, last = 2005, words = []}]", "the years 2010 to 2005 are none", ""),
+        (HEAD + "[drop]\nmeta = ['']", "drop has an empty text", ""),
         (HEAD + "[quality]\nmin_posts = 0", "min_posts is 1 or more", ""),
         (HEAD + "[quality]\nmeasure = ['likes']", "Invalid enum value 'likes'", ""),
         ("order = [", "not valid TOML", "correct that line"),
@@ -71,7 +80,7 @@ def test_every_profile_has_cases_and_says_what_it_is_for() -> None:
 def test_a_wrong_profile_is_refused_and_named(text: str, message: str, hint: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parse_profile(text, "x")
-    assert "profile x" in caught.value.message
+    assert "vocab/profiles/x.toml" in caught.value.message
     assert message in caught.value.message
     assert hint in caught.value.hint
 
@@ -171,6 +180,13 @@ def test_words_of_the_site_are_tags() -> None:
     words = words_for(profile, post, rank_posts(profile.quality, [post]))
     pieces = compose([Tag("old", "general", True), Tag("1girl", "general", True)], profile, words=words)
     assert to_text(pieces) == "newest, safe, 1girl, old"
+
+
+def test_what_is_dropped_may_be_spelled_with_spaces() -> None:
+    profile = parse_profile(HEAD + "[drop]\nmeta = ['Commentary request', 'bad_']", "x")
+    tags = [Tag(name, "meta") for name in ("commentary_request", "bad_id", "badge", "absurdres")]
+    assert to_text(compose(tags, profile)) == "badge, absurdres"
+    assert profile.dropped_for("commentary_request", "meta") == "Commentary request"
 
 
 def test_prefixes_suffixes_and_underscores() -> None:

@@ -24,7 +24,7 @@ def command(formats: tuple[str, ...], show: bool, as_json: bool) -> None:
             say(f"{name}: {summary}")
         return
     project = open_project(Path.cwd())
-    project.check()
+    project.check_settings()
     done = []
     with Bar() as bar:
         for name in formats or project.settings("export").formats:

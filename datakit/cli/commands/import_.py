@@ -1,17 +1,16 @@
 """dsk import."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
 
 from datakit.actions.importing import ImportReport, Wishes, import_folder
 from datakit.actions.project import open_project
-from datakit.cli.changes import print_changes
+from datakit.cli.changes import print_changes, print_list
 from datakit.cli.output import Bar, note, say, say_json, table
 from datakit.sources.model import SOURCES
 
-_SHOWN = 10
 _ALL = 1_000_000
 
 
@@ -99,6 +98,8 @@ def _outcomes(report: ImportReport) -> Iterable[tuple[str, int, str]]:
     yield "without metadata", len(report.bare), "others of their folder have some"
     yield "md5 is not the site's", len(report.md5_differs), "normal for re-encoded files and samples"
     yield "records refreshed", len({one.key for one in report.refreshed}), ""
+    yield "records of known images", len(report.recorded), "which had none"
+    yield "metadata of known items", len(report.matched), "without their images"
     yield "metadata without image", len(report.loose), "here or in the dataset"
     yield "captions without image", len(report.orphans), "dsk lint looks for the image that each belongs to"
     yield "captions of known images", len(report.adopted), ""
@@ -108,27 +109,21 @@ def _outcomes(report: ImportReport) -> Iterable[tuple[str, int, str]]:
 
 
 def _print_lists(report: ImportReport) -> None:
-    _list(say, "same post", (f"{image} is raw/{key}" for image, key in report.same_post.items()))
-    _list(say, "renamed", (f"{image} → raw/{key} (its name was taken)" for image, key in report.renamed.items()))
-    _list(
+    print_list(say, "same post", (f"{image} is raw/{key}" for image, key in report.same_post.items()))
+    print_list(say, "renamed", (f"{image} → raw/{key} (its name was taken)" for image, key in report.renamed.items()))
+    print_list(
         say, "renamed", (f"{image} → raw/{key} (not a name for every disk)" for image, key in report.portable.items())
     )
-    _list(say, "same content", (f"{image} and raw/{key}" for image, key in report.twins.items()))
-    _list(say, "same image", (f"{image} and raw/{key}, from another site" for image, key in report.crossposts.items()))
-    _list(say, "same post", (f"{image} and raw/{key}, other content" for image, key in report.versions.items()))
-    _list(say, "no metadata", report.bare)
-    _list(say, "md5 differs", report.md5_differs)
-    _list(say, "no image", (f"{caption}; dsk lint looks for the one it belongs to" for caption in report.orphans))
-    _list(say, "caption", (f"{caption} → {path}" for caption, path in report.adopted.items()))
-    _list(say, "no image", (f"{one.path}: {one.reason}" for one in report.loose))
-    _list(say, "left aside", (f"{aside.path}: {aside.reason}" for aside in report.aside))
-    _list(note, "note", report.notes)
-    _list(note, "error", (failed.reason for failed in report.failed))
-
-
-def _list(tell: Callable[[str], None], what: str, lines: Iterable[str]) -> None:
-    rows = list(lines)
-    for line in rows[:_SHOWN]:
-        tell(f"  {what}: {line}")
-    if len(rows) > _SHOWN:
-        tell(f"  {what}: … and {len(rows) - _SHOWN:,} more (--json lists them)")
+    print_list(say, "same content", (f"{image} and raw/{key}" for image, key in report.twins.items()))
+    print_list(
+        say, "same image", (f"{image} and raw/{key}, from another site" for image, key in report.crossposts.items())
+    )
+    print_list(say, "same post", (f"{image} and raw/{key}, other content" for image, key in report.versions.items()))
+    print_list(say, "no metadata", report.bare)
+    print_list(say, "md5 differs", report.md5_differs)
+    print_list(say, "no image", (f"{caption}; dsk lint looks for the one it belongs to" for caption in report.orphans))
+    print_list(say, "caption", (f"{caption} → {path}" for caption, path in report.adopted.items()))
+    print_list(say, "no image", (f"{one.path}: {one.reason}" for one in report.loose))
+    print_list(say, "left aside", (f"{aside.path}: {aside.reason}" for aside in report.aside))
+    print_list(note, "note", report.notes)
+    print_list(note, "error", (failed.reason for failed in report.failed))

@@ -1,5 +1,6 @@
 """dsk prompt."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from datakit.actions.prompting import ShownPrompt, convert_prompt, show_prompt
 from datakit.cli.output import note, say, say_block, say_json, table
 
 _CUT = "<- cut"
+_IS_WEIGHT = re.compile(r"-[\d.]")
 _RULE = (
     "sd-scripts cuts here, and leaves out what max_token_length (75, 150 or 225) has no room for; "
     "A1111 moves a piece of at most 20 tokens whole into the next chunk"
@@ -52,7 +54,14 @@ def _print_chunks(shown: ShownPrompt) -> None:
     say("")
 
 
-@command.command("convert")
+class _Convert(click.Command):
+    """Takes `-1::hat::` for a text, which begins with a blank then, not for options."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, [f" {one}" if _IS_WEIGHT.match(one) else one for one in args])
+
+
+@command.command("convert", cls=_Convert)
 @click.option("--from", "source", required=True, metavar="LANGUAGE", help="a1111, comfyui, novelai (nai) or plain.")
 @click.option("--to", "target", required=True, metavar="LANGUAGE", help="a1111, comfyui, novelai (nai) or plain.")
 @click.option("--json", "as_json", is_flag=True, help="Print text and notes as JSON.")
@@ -62,7 +71,7 @@ def convert_command(source: str, target: str, as_json: bool, text: tuple[str, ..
 
     Weights are kept; what the other language cannot say is told on standard error.
     """
-    prompt = " ".join(text) if text else sys.stdin.read().rstrip("\r\n")
+    prompt = " ".join(word.removeprefix(" ") for word in text) if text else sys.stdin.read().rstrip("\r\n")
     written = convert_prompt(prompt, source, target=target)
     if as_json:
         say_json(written)

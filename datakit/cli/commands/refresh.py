@@ -6,11 +6,9 @@ import click
 
 from datakit.actions.project import open_project
 from datakit.actions.refreshing import RefreshReport, refresh_items
-from datakit.cli.changes import print_changes
+from datakit.cli.changes import print_changes, print_list
 from datakit.cli.commands.import_ import recognised, source_name
 from datakit.cli.output import Bar, note, say, say_json
-
-_SHOWN = 10
 
 
 @click.command("refresh")
@@ -41,12 +39,12 @@ def _print(report: RefreshReport) -> None:
         ("nothing new", report.num_same),
         ("older than what the dataset has", report.num_older),
         ("of no item here", len(report.unknown)),
+        ("left aside", len(report.aside)),
     ]
     say(", ".join(f"{what}: {number:,}" for what, number in rows if number) or "no metadata in it")
-    for line in report.notes[:_SHOWN]:
-        note(f"  note: {line}")
-    if len(report.notes) > _SHOWN:
-        note(f"  note: … and {len(report.notes) - _SHOWN:,} more (--json lists them)")
+    print_list(say, "of no item", (one.path for one in report.unknown))
+    print_list(say, "left aside", (f"{one.path}: {one.reason}" for one in report.aside))
+    print_list(note, "note", report.notes)
     if report.is_dry:
         say("nothing was done (--dry-run)")
     elif report.commit:

@@ -144,6 +144,6 @@ def _thing(place: str, path: str) -> str:
     if is_image(path):
         return "image"
     extension = split_path(path)[1].lower()
-    if extension in _CAPTIONS:
+    if extension in _CAPTIONS and place in ORDER:
         return "caption"
     return "record" if place == RAW else "file"

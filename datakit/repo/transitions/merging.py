@@ -10,8 +10,9 @@ import msgspec
 
 from datakit.model.item import CAPTION_EXTENSION, RECORD_EXTENSION, is_image, split_path
 from datakit.model.lock import Conflict, Lock
-from datakit.model.merge import merge_captions, merge_records
+from datakit.model.merge import merge_captions
 from datakit.model.record import encode_json
+from datakit.model.refresh import merge_refreshed
 from datakit.repo.dataset import Dataset
 from datakit.repo.stagetree import TreeView
 from datakit.store.objects import FILE_MODE, TREE_MODE, Change, Entry, Objects, Value, diff, edit_tree
@@ -174,7 +175,7 @@ def _resolve_record(dataset: Dataset, change: Change, their: bytes | None) -> tu
         ]
     except msgspec.DecodeError:
         return change.new, False
-    merged, disputes = merge_records(*sides)
+    merged, disputes = merge_refreshed(*sides)
     return dataset.objects.blob(encode_json(merged)), not disputes
 
 
