@@ -23,9 +23,9 @@ from datakit.registry import nearest
 from datakit.tags.captions import parse_tags
 from datakit.tags.emphasis import strip_emphasis
 from datakit.tags.names import to_canonical
-from datakit.tags.profile import PLAIN, Profile, parse_profile
-from datakit.tags.profileranks import Ranking, judge, rank_posts
-from datakit.tags.profilewords import words_for
+from datakit.tags.profiles.profile import PLAIN, Profile, parse_profile
+from datakit.tags.profiles.ranks import Ranking, judge, rank_posts
+from datakit.tags.profiles.words import words_for
 from datakit.tags.prompt import Piece, Tag, compose, to_text, to_training_prompt
 from stages.wording import count, dropped_parts, in_brackets, kept
 

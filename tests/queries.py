@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from datakit.repo.finding.facts import Facts
 from datakit.tags.names import to_prompt
-from datakit.tags.query import And, Between, Compare, Flag, Match, Near, Node, Not, Or, Pattern
-from datakit.tags.querywords import HAS, RATINGS, WORDS, bounds, seconds_of
+from datakit.tags.query.parsing import And, Between, Compare, Flag, Match, Near, Node, Not, Or, Pattern
+from datakit.tags.query.words import HAS, RATINGS, WORDS, bounds, seconds_of
 
 TAGS = (
     "1girl",

@@ -18,7 +18,7 @@ from datakit.repo.finding.looking import BegunLook
 from datakit.repo.finding.segment import Late
 from datakit.repo.finding.table import Place, Table, with_table
 from datakit.store.objects import TREE_MODE, files, find
-from datakit.tags.query import format_query, parse_query
+from datakit.tags.query.parsing import format_query, parse_query
 
 if TYPE_CHECKING:
     from datakit.repo.finding.late import LateWords

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import gc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
@@ -14,13 +12,14 @@ from datakit.actions.ingesting import Picture
 from datakit.errors import InputError
 from datakit.model.item import is_image, split_path
 from datakit.model.progress import Progress, silent
-from datakit.sources.archives import is_archive
 from datakit.sources.easy_training import SOURCE as EASY_TRAINING
 from datakit.sources.easy_training import image_folders
-from datakit.sources.files import Aside
-from datakit.sources.frames import frames_of
+from datakit.sources.folders.archives import is_archive
+from datakit.sources.folders.files import Aside
+from datakit.sources.folders.frames import frames_of
+from datakit.sources.folders.walk import Folder, open_folder
 from datakit.sources.model import Found, Listing, read_listing
-from datakit.sources.walk import Folder, open_folder
+from datakit.store.collector import without_collector
 
 _TOLD_EVERY: Final = 64
 
@@ -52,7 +51,7 @@ def gather(path: Path, *, source: str, most_frames: int, scratch: Path, progress
     """
     folder, source = _opened(path, source, scratch=scratch / "archives", takes_frames=most_frames > 0)
     folder.on_read = _counting(folder, progress)
-    with _no_collecting():
+    with without_collector():
         listing = read_listing(folder, source)
     folder.on_read = None
     if not (listing.found or listing.orphans or listing.loose):
@@ -80,18 +79,6 @@ def _counting(folder: Folder, progress: Progress) -> Callable[[str], None]:
             progress("read", min(len(done), total), total)
 
     return count
-
-
-@contextlib.contextmanager
-def _no_collecting() -> Iterator[None]:
-    """Keep the collector from walking through what only grows: it would cost a quarter of the time."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def _opened(path: Path, source: str, *, scratch: Path, takes_frames: bool) -> tuple[Folder, str]:

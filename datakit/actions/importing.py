@@ -24,9 +24,9 @@ from datakit.repo.dataset import Dataset
 from datakit.repo.operations.transaction import Transaction
 from datakit.repo.posts import Posts, known_md5, post_of
 from datakit.repo.stagetree import read_items, stage_tree
-from datakit.sources.files import Aside
+from datakit.sources.folders.files import Aside
+from datakit.sources.folders.walk import is_dataset
 from datakit.sources.model import Loose
-from datakit.sources.walk import is_dataset
 
 
 class Wishes(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,8 +15,8 @@ from datakit.images.measure import Header, header
 from datakit.model.item import ImageRef, split_path
 from datakit.model.record import Record, Scraped, encode_json, facts_digest
 from datakit.repo.posts import known_md5
+from datakit.sources.folders.walk import Folder
 from datakit.sources.model import Found
-from datakit.sources.walk import Folder
 from datakit.store.parallel import spread_forked
 
 FORK_AT_LEAST = 500

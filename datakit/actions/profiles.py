@@ -9,7 +9,7 @@ from datakit.actions.project import Project
 from datakit.errors import ConfigError, StateError
 from datakit.repo.operations.transaction import transaction
 from datakit.repo.stagetree import TreeView
-from datakit.tags.profile import Profile, parse_profile
+from datakit.tags.profiles.profile import Profile, parse_profile
 
 _USER = "cleaned"
 BUILT_IN = "built in"

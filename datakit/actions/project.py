@@ -20,8 +20,8 @@ from datakit.repo.dataset import Dataset, open_dataset
 from datakit.repo.operations.transaction import recover
 from datakit.repo.transitions.pipeline import Step, staleness
 from datakit.repo.vocabularies import VOCAB, VocabSettings, load_vocabulary, read_sources
-from datakit.tags.compiling import digest_of
-from datakit.tags.vocabulary import Vocabulary
+from datakit.tags.vocabulary.compiling import digest_of
+from datakit.tags.vocabulary.known import Vocabulary
 
 STAGES: Family[Stage] = Family("stages", Stage, "STAGE", word="stage")
 BAKE: Final = "bake"

@@ -22,8 +22,8 @@ from datakit.repo.dataset import Dataset
 from datakit.repo.operations.transaction import Transaction
 from datakit.repo.posts import Posts
 from datakit.repo.stagetree import ItemFiles, read_items, stage_tree
-from datakit.sources.files import Aside
-from datakit.sources.site import read_facts
+from datakit.sources.folders.files import Aside
+from datakit.sources.reading.site import read_facts
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -16,7 +16,7 @@ from datakit.model.record import CATEGORIES
 from datakit.repo.finding.looking import BegunLook
 from datakit.repo.finding.table import Place, Table, with_table
 from datakit.tags.names import to_canonical
-from datakit.tags.query import And, Match, Node, Pattern, format_query, parse_query
+from datakit.tags.query.parsing import And, Match, Node, Pattern, format_query, parse_query
 from datakit.tags.typos import Typo, find_typos
 
 T = TypeVar("T")

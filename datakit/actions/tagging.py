@@ -20,7 +20,7 @@ from datakit.repo.operations.transaction import transaction
 from datakit.repo.stagetree import TreeView, stage_tree
 from datakit.tags.edits import Edit, Words, changes, read_words, speller, write_words
 from datakit.tags.names import to_canonical, to_prompt
-from datakit.tags.query import format_query, parse_query
+from datakit.tags.query.parsing import format_query, parse_query
 
 EDITABLE: Final = (RAW, "captioned", "cleaned", "wip")
 _PROMPTS: Final = frozenset({"cleaned", "wip"})

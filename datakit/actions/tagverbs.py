@@ -24,7 +24,7 @@ from datakit.tags.edits import (
     sorting,
 )
 from datakit.tags.names import to_canonical
-from datakit.tags.query import EVERYTHING, parse_pattern
+from datakit.tags.query.parsing import EVERYTHING, parse_pattern
 
 SortKey = Literal["alphabet", "count", "category"]
 _NO_VOCABULARY: Final = "vocab/ of the dataset, or [vocab] in dsk.toml"

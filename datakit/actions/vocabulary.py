@@ -9,8 +9,8 @@ import msgspec
 from datakit.actions.project import Project
 from datakit.repo.vocabularies import stray_files
 from datakit.tags.names import to_canonical
-from datakit.tags.nearnames import near_names
-from datakit.tags.vocabulary import SourceNote, Vocabulary
+from datakit.tags.vocabulary.known import SourceNote, Vocabulary
+from datakit.tags.vocabulary.nearnames import near_names
 
 
 class VocabularyReport(msgspec.Struct, frozen=True, kw_only=True):

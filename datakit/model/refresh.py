@@ -29,11 +29,6 @@ class Refreshed(msgspec.Struct, frozen=True, kw_only=True):
     disputes: tuple[str, ...] = ()
     """Fields that a person and the site both changed; the person's stay."""
 
-    @property
-    def is_visible(self) -> bool:
-        """Whether anything but `upstream` and `seen` changed."""
-        return bool(self.added or self.removed or self.moved or self.fields)
-
 
 def is_older(record: Scraped, news: Scraped) -> bool:
     """Whether both say when the post was changed last, and the news says an earlier time."""

@@ -15,8 +15,8 @@ from datakit.config import CONFIG_NAME
 from datakit.errors import ConfigError
 from datakit.registry import nearest
 from datakit.store.durable import replace_file
-from datakit.tags.compiling import Source, compile_vocabulary, digest_of
-from datakit.tags.vocabulary import NONE, Role, Vocabulary, decode_vocabulary, encode_vocabulary
+from datakit.tags.vocabulary.compiling import Source, compile_vocabulary, digest_of
+from datakit.tags.vocabulary.known import NONE, Role, Vocabulary, decode_vocabulary, encode_vocabulary
 
 VOCAB: Final = "vocab"
 COMPILED: Final = "vocabulary.bin"

@@ -19,13 +19,13 @@ import msgspec
 from datakit.errors import InputError
 from datakit.model.item import split_path
 from datakit.model.record import Scraped
-from datakit.sources.documents import head, read_json, stream_lines
-from datakit.sources.fields import Post
-from datakit.sources.matching import Images, base_name, folder_of
+from datakit.sources.folders.documents import head, read_json, stream_lines
+from datakit.sources.folders.matching import Images, base_name, folder_of
+from datakit.sources.folders.walk import Aside, Folder
 from datakit.sources.model import Claims, Found, Loose, Source
-from datakit.sources.sidecars import parse_json
-from datakit.sources.site import Facts, all_sites, read_facts
-from datakit.sources.walk import Aside, Folder
+from datakit.sources.reading.fields import Post
+from datakit.sources.reading.sidecars import parse_json
+from datakit.sources.reading.site import Facts, all_sites, read_facts
 
 _LINES: Final = frozenset({"jsonl", "ndjson"})
 _HOLDERS: Final = ("posts", "post", "images", "image", "results", "data")

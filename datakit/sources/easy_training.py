@@ -23,12 +23,12 @@ import msgspec
 from datakit.errors import InputError
 from datakit.model.item import split_path
 from datakit.model.record import Scraped
-from datakit.sources.documents import MIB, read_text
-from datakit.sources.matching import base_name, candidates, folder_of
+from datakit.sources.folders.documents import MIB, read_text
+from datakit.sources.folders.matching import base_name, candidates, folder_of
+from datakit.sources.folders.walk import Aside, Folder
 from datakit.sources.model import Claims, Found, Source
-from datakit.sources.repeats import repeats_of
-from datakit.sources.sidecars import decode_text
-from datakit.sources.walk import Aside, Folder
+from datakit.sources.reading.repeats import repeats_of
+from datakit.sources.reading.sidecars import decode_text
 
 _MAX_BYTES: Final = MIB // 8
 """Reading a TOML key takes a time that grows with the square of its length."""

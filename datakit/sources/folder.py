@@ -7,8 +7,8 @@ image are orphans: they are imported beside the images, for lint to pair.
 from __future__ import annotations
 
 from datakit.model.item import split_path
+from datakit.sources.folders.walk import CAPTION_EXTENSIONS, Folder
 from datakit.sources.model import PLAIN, Claims, Found, Source
-from datakit.sources.walk import CAPTION_EXTENSIONS, Folder
 
 
 def _claim(folder: Folder, is_told: bool) -> Claims:

@@ -16,14 +16,14 @@ import msgspec
 
 from datakit.errors import InputError
 from datakit.model.item import split_path
-from datakit.sources.documents import MAX_JSON_BYTES, read_bytes, read_json, read_text, stream_lines
-from datakit.sources.fields import canonical
+from datakit.sources.folders.documents import MAX_JSON_BYTES, read_bytes, read_json, read_text, stream_lines
+from datakit.sources.folders.matching import base_name, folder_of
+from datakit.sources.folders.walk import Aside, Folder
 from datakit.sources.gallery_names import Pairs, facts_of_name, page_of_name
-from datakit.sources.matching import base_name, folder_of
 from datakit.sources.model import Claims, Found, Loose, Source
-from datakit.sources.sidecars import parse_json
-from datakit.sources.site import Facts, read_facts, shapes_of, site_called
-from datakit.sources.walk import Aside, Folder
+from datakit.sources.reading.fields import canonical
+from datakit.sources.reading.sidecars import parse_json
+from datakit.sources.reading.site import Facts, read_facts, shapes_of, site_called
 from datakit.tags.names import to_prompt
 
 _INFO: Final = frozenset({"info.json", "metadata.json"})

@@ -13,9 +13,9 @@ from typing import Any, Final
 
 from datakit.model.item import IMAGE_EXTENSIONS, split_path
 from datakit.model.record import Scraped
-from datakit.sources.matching import Images, base_name, folder_of
-from datakit.sources.site import site_called, site_name
-from datakit.sources.walk import VIDEO_EXTENSIONS, Folder
+from datakit.sources.folders.matching import Images, base_name, folder_of
+from datakit.sources.folders.walk import VIDEO_EXTENSIONS, Folder
+from datakit.sources.reading.site import site_called, site_name
 
 _MEDIA: Final = IMAGE_EXTENSIONS | VIDEO_EXTENSIONS | {"jfif", "jpe", "zip", "swf", "mp3", "svg"}
 _BOORU: Final = re.compile(r"([A-Za-z0-9-]+)_([A-Za-z0-9]+)_(?:.*_)?([0-9a-f]{32})", re.ASCII)

@@ -18,13 +18,13 @@ import msgspec
 from datakit.errors import InputError
 from datakit.model.item import IMAGE_EXTENSIONS, split_path
 from datakit.model.record import Scraped
-from datakit.sources.documents import read_bytes, read_text
-from datakit.sources.matching import Images, base_name, folder_of
+from datakit.sources.folders.documents import read_bytes, read_text
+from datakit.sources.folders.matching import Images, base_name, folder_of
+from datakit.sources.folders.walk import Aside, Folder
 from datakit.sources.model import Claims, Found, Source
-from datakit.sources.namespaces import CATEGORY_OF, NAMESPACES, sort_tags
-from datakit.sources.tagtexts import is_joined, is_prose, namespaced, split_list
-from datakit.sources.walk import Aside, Folder
-from datakit.sources.xmp import MAX_BYTES, subjects
+from datakit.sources.reading.namespaces import CATEGORY_OF, NAMESPACES, sort_tags
+from datakit.sources.reading.tagtexts import is_joined, is_prose, namespaced, split_list
+from datakit.sources.reading.xmp import MAX_BYTES, subjects
 
 _SIDECAR_BYTES: Final = 1 << 20
 _OWN: Final = frozenset(CATEGORY_OF) - {"creator", "series", "person", "medium", "studio"}

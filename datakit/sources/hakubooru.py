@@ -18,11 +18,11 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from datakit.model.item import split_path
-from datakit.sources.documents import head
-from datakit.sources.matching import base_name, folder_of
+from datakit.sources.folders.documents import head
+from datakit.sources.folders.matching import base_name, folder_of
+from datakit.sources.folders.walk import Aside, Folder
 from datakit.sources.model import Claims, Found, Source
-from datakit.sources.site import read_facts
-from datakit.sources.walk import Aside, Folder
+from datakit.sources.reading.site import read_facts
 
 _EXTENSIONS: Final = frozenset({"db", "sqlite", "sqlite3"})
 _MAGIC: Final = b"SQLite format 3\x00"

@@ -19,12 +19,12 @@ import msgspec
 from datakit.errors import InputError
 from datakit.model.item import split_path
 from datakit.model.record import Scraped
-from datakit.sources.documents import read_text, stream_lines
-from datakit.sources.fields import Post
-from datakit.sources.matching import Images, base_name, folder_of, leads_out
+from datakit.sources.folders.documents import read_text, stream_lines
+from datakit.sources.folders.matching import Images, base_name, folder_of, leads_out
+from datakit.sources.folders.walk import Aside, Folder
 from datakit.sources.model import Claims, Found, Source
-from datakit.sources.site import read_facts
-from datakit.sources.walk import Aside, Folder
+from datakit.sources.reading.fields import Post
+from datakit.sources.reading.site import read_facts
 
 _NAMES: Final = frozenset({"metadata.jsonl", "metadata.csv"})
 _FILE: Final = ("file_name", "image_file_name", "image")

@@ -18,12 +18,12 @@ import msgspec
 from datakit.errors import InputError
 from datakit.model.item import split_path
 from datakit.model.record import Scraped
-from datakit.sources.documents import read_json, read_text
-from datakit.sources.matching import Images, base_name, is_sha256
+from datakit.sources.folders.documents import read_json, read_text
+from datakit.sources.folders.matching import Images, base_name, is_sha256
+from datakit.sources.folders.walk import Folder
 from datakit.sources.model import Claims, Found, Source
-from datakit.sources.namespaces import sort_tags
-from datakit.sources.tagtexts import is_taglike, namespaced, once, split_list
-from datakit.sources.walk import Folder
+from datakit.sources.reading.namespaces import sort_tags
+from datakit.sources.reading.tagtexts import is_taglike, namespaced, once, split_list
 
 _SIDECAR_BYTES: Final = 4 << 20
 _OWN: Final = frozenset({"creator", "series", "person", "medium", "studio", "title", "page", "chapter", "volume"})

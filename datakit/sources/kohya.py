@@ -17,11 +17,11 @@ import msgspec
 from datakit.errors import InputError
 from datakit.model.item import split_path
 from datakit.model.record import Scraped
-from datakit.sources.documents import read_json, read_text, stream_lines
-from datakit.sources.matching import Images, base_name, folder_of
+from datakit.sources.folders.documents import read_json, read_text, stream_lines
+from datakit.sources.folders.matching import Images, base_name, folder_of
+from datakit.sources.folders.walk import Aside, Folder
 from datakit.sources.model import Claims, Found, Source
-from datakit.sources.repeats import facts_of_folder
-from datakit.sources.walk import Aside, Folder
+from datakit.sources.reading.repeats import facts_of_folder
 
 _FIELDS: Final = frozenset({"caption", "tags", "train_resolution", "image_size"})
 _LOOKED_AT: Final = 20

@@ -11,9 +11,9 @@ from datakit.errors import InputError
 from datakit.model.item import split_path
 from datakit.model.record import Scraped
 from datakit.registry import Family
-from datakit.sources.documents import read_json
-from datakit.sources.repeats import facts_of_folder
-from datakit.sources.walk import CAPTION_EXTENSIONS, GIF, VIDEO_EXTENSIONS, Aside, Folder
+from datakit.sources.folders.documents import read_json
+from datakit.sources.folders.walk import CAPTION_EXTENSIONS, GIF, VIDEO_EXTENSIONS, Aside, Folder
+from datakit.sources.reading.repeats import facts_of_folder
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,7 +23,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     caption: str = ""
     """Path of the caption file; '' for none."""
     text: str | None = None
-    """The caption itself, where it comes out of a file that holds many."""
+    """The caption itself, where it comes out of a file that holds many; where `caption` names a file, that counts."""
     scraped: Scraped | None = None
     sidecar: str = ""
     """The file that `scraped` was read from."""

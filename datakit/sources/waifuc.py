@@ -15,12 +15,12 @@ import msgspec
 
 from datakit.errors import InputError
 from datakit.model.record import Scraped
-from datakit.sources.documents import read_json
-from datakit.sources.fields import Post
-from datakit.sources.matching import Images, base_name
+from datakit.sources.folders.documents import read_json
+from datakit.sources.folders.matching import Images, base_name
+from datakit.sources.folders.walk import Aside, Folder
 from datakit.sources.model import Claims, Found, Loose, Source
-from datakit.sources.site import Facts, read_facts, site_called
-from datakit.sources.walk import Aside, Folder
+from datakit.sources.reading.fields import Post
+from datakit.sources.reading.site import Facts, read_facts, site_called
 
 _META: Final = "_meta.json"
 _METAINFO: Final = "_metainfo.json"

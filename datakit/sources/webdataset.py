@@ -14,11 +14,11 @@ from typing import Any, Final
 from datakit.errors import InputError
 from datakit.model.item import split_path
 from datakit.model.record import Scraped
-from datakit.sources.documents import read_json
-from datakit.sources.fields import Post
-from datakit.sources.matching import Images, base_name, folder_of
+from datakit.sources.folders.documents import read_json
+from datakit.sources.folders.matching import Images, base_name, folder_of
+from datakit.sources.folders.walk import Folder
 from datakit.sources.model import Claims, Found, Source
-from datakit.sources.walk import Folder
+from datakit.sources.reading.fields import Post
 
 _SHARD: Final = re.compile(r"(?:[a-z]+[-_])?\d+(?:\.tar)?")
 _MD5: Final = re.compile(r"[0-9a-f]{32}")

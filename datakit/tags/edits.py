@@ -13,7 +13,7 @@ from typing import Final, Literal, NamedTuple
 
 from datakit.tags.captions import parse_tags
 from datakit.tags.names import to_canonical, to_prompt
-from datakit.tags.query import Pattern, fits, regex_of
+from datakit.tags.query.parsing import Pattern, fits, regex_of
 
 BAR: Final = "|||"
 _PIECES: Final = re.compile(r"(\|\|\|)|[,\r\n]")

@@ -11,8 +11,8 @@ from typing import Final, NamedTuple
 
 from datakit.tags.captions import SEPARATOR, format_prompt
 from datakit.tags.names import to_canonical, to_prompt
-from datakit.tags.profile import Profile, Slot, Word
-from datakit.tags.profilewords import Said
+from datakit.tags.profiles.profile import Profile, Slot, Word
+from datakit.tags.profiles.words import Said
 
 _GENERAL: Final[Slot] = "general"
 _NO_WORDS: Final[Mapping[Word, Sequence[Said]]] = MappingProxyType({})

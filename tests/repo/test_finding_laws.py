@@ -12,8 +12,8 @@ from queries import facts, finds, nodes
 from datakit.repo.finding.building import pack
 from datakit.repo.finding.facts import Facts
 from datakit.repo.finding.segment import Damaged, Head, Segment, read_segment, write_segment
-from datakit.tags.query import And, Node, Not, Or
-from datakit.tags.queryeval import bits_at, evaluate, rows_of
+from datakit.tags.query.evaluating import bits_at, evaluate, rows_of
+from datakit.tags.query.parsing import And, Node, Not, Or
 
 KEYS = ("aria/day/x1", "aria/x0", "aria/x1", "beth/x0", "x0")
 HEAD = Head(stage="wip", trees=("", ""), num_rows=0)

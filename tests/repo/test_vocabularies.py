@@ -16,7 +16,7 @@ from datakit.config import decode
 from datakit.errors import ConfigError
 from datakit.repo.layout import is_managed
 from datakit.repo.vocabularies import COMPILED, OWN_FILES, VocabSettings, load_vocabulary, stray_files
-from datakit.tags.vocabulary import NONE
+from datakit.tags.vocabulary.known import NONE
 
 TAGS = 'breasts,0,90,"boobs,oppai"\nhatsune_miku,4,50,miku\n\\m/,0,3,\n'
 

@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from datakit.sources.walk import Folder
+from datakit.sources.folders.walk import Folder
 
 MOMENT_S = 1_500_000_000
 

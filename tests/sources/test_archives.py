@@ -13,8 +13,8 @@ import pytest
 from packing import MOMENT_S, add, contents, make_tar, make_zip, reasons
 
 from datakit.errors import InputError, WriteError
-from datakit.sources import unpacking
-from datakit.sources.walk import Folder, open_folder
+from datakit.sources.folders import unpacking
+from datakit.sources.folders.walk import Folder, open_folder
 
 FILES = {"a/x.png": b"x", "a/x.txt": b"1girl", "b/y.webp": b"yy"}
 

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from packing import add, contents, make_tar, make_zip, reasons
 
 from datakit.errors import InputError
-from datakit.sources import unpacking
-from datakit.sources.walk import Folder, open_folder
+from datakit.sources.folders import unpacking
+from datakit.sources.folders.walk import Folder, open_folder
 
 NOISE = random.Random(1).randbytes(3000)
 

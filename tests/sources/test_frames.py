@@ -20,8 +20,8 @@ from packing import make_tar, make_zip
 from PIL import Image
 
 from datakit.errors import InputError
-from datakit.sources.frames import Frames, frames_of
-from datakit.sources.walk import open_folder
+from datakit.sources.folders.frames import Frames, frames_of
+from datakit.sources.folders.walk import open_folder
 
 needs_pyav = pytest.mark.skipif(importlib.util.find_spec("av") is None, reason="needs PyAV: pip install av")
 

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trees import fill
 
-from datakit.sources.matching import Images, candidates, leads_out
-from datakit.sources.namespaces import sort_tags
-from datakit.sources.tagtexts import split_list
+from datakit.sources.folders.matching import Images, candidates, leads_out
+from datakit.sources.reading.namespaces import sort_tags
+from datakit.sources.reading.tagtexts import split_list
 
 
 @pytest.mark.parametrize(

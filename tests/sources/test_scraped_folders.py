@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from packing import make_zip
 
+from datakit.sources.folders.walk import Folder, open_folder
 from datakit.sources.model import Listing, read_listing
-from datakit.sources.walk import Folder, open_folder
 
 POST = json.dumps(
     {"category": "danbooru", "subcategory": "tag", "id": 1, "rating": "g", "tag_string": "1girl",

@@ -16,8 +16,8 @@ from trees import fill
 from datakit.errors import InputError
 from datakit.model.record import CATEGORIES, RATINGS, encode_json
 from datakit.sources.model import SOURCES
-from datakit.sources.sidecars import MAX_DEPTH, decode_text, json_lines, parse_json
-from datakit.sources.site import all_sites, read_facts, shapes_of
+from datakit.sources.reading.sidecars import MAX_DEPTH, decode_text, json_lines, parse_json
+from datakit.sources.reading.site import all_sites, read_facts, shapes_of
 
 CASES = sorted((Path(__file__).parents[1] / "cases" / "sources").glob("*/*.json"))
 POSTS: dict[str, dict[str, Any]] = {

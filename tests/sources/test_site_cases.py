@@ -10,8 +10,8 @@ import msgspec
 import pytest
 
 from datakit.model.record import CATEGORIES, RATINGS, Scraped, encode_json
-from datakit.sources.moments import moment
-from datakit.sources.site import SITES, Facts, all_sites, read_facts, shapes_of, site_called, site_name
+from datakit.sources.reading.moments import moment
+from datakit.sources.reading.site import SITES, Facts, all_sites, read_facts, shapes_of, site_called, site_name
 from datakit.tags.names import to_canonical
 
 CASES = sorted((Path(__file__).parents[1] / "cases" / "sources").glob("*/*.json"))

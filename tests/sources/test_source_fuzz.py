@@ -16,8 +16,8 @@ from test_source_waifuc import META
 from trees import danbooru, outcomes
 
 from datakit.model.record import encode_json
+from datakit.sources.folders.walk import Folder, walk
 from datakit.sources.model import SOURCES, read_listing
-from datakit.sources.walk import Folder, walk
 
 MD5 = "a" * 32
 STEMS = [

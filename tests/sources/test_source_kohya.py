@@ -9,7 +9,7 @@ import pytest
 from trees import by_image, danbooru, fill, listing, reasons, tags_of
 
 from datakit.sources.model import read_listing
-from datakit.sources.repeats import repeats_of
+from datakit.sources.reading.repeats import repeats_of
 
 
 @pytest.mark.parametrize(

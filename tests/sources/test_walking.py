@@ -11,7 +11,7 @@ import pytest
 from packing import contents, make_zip, reasons
 
 from datakit.errors import InputError
-from datakit.sources.walk import Folder, open_folder, walk
+from datakit.sources.folders.walk import Folder, open_folder, walk
 
 ODD_NAMES = [
     "with blank.png",
@@ -62,7 +62,7 @@ _AS_NOBODY = """
 import os, sys
 from pathlib import Path
 from datakit.errors import InputError
-from datakit.sources.walk import walk
+from datakit.sources.folders.walk import walk
 if os.geteuid() == 0:
     os.setgroups([]); os.setuid(65534)
 files, odd = walk(Path("."))

@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from datakit.sources.folders.walk import Folder, walk
 from datakit.sources.model import SOURCES, Found, Listing, read_listing
-from datakit.sources.walk import Folder, walk
 
 DANBOORU = {
     "id": 7,

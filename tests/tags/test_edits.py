@@ -27,7 +27,7 @@ from datakit.tags.edits import (
     write_words,
 )  # fmt: skip
 from datakit.tags.names import to_canonical, to_prompt
-from datakit.tags.query import parse_pattern
+from datakit.tags.query.parsing import parse_pattern
 
 IMPLIED = {"blue_hat": {"hat", "clothes"}, "hat": {"clothes"}}
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from profile_cases import record
 
 from datakit.model.record import RATINGS, Record
-from datakit.tags.profile import Bounds, Level, Quality
-from datakit.tags.profileranks import judge, moment, rank_posts
+from datakit.tags.profiles.profile import Bounds, Level, Quality
+from datakit.tags.profiles.ranks import judge, moment, rank_posts
 
 LEVELS = tuple(Level(words=(word,), above=bound) for word, bound in (("a", 95), ("b", 60.5), ("c", 30), ("d", 10)))
 NAMES = ("a", "b", "c", "d", "e")

@@ -16,9 +16,9 @@ from datakit.errors import ConfigError
 from datakit.model.record import CATEGORIES, RATINGS
 from datakit.tags.captions import parse_tags
 from datakit.tags.names import to_canonical
-from datakit.tags.profile import PLAIN, WORDS, Profile, parse_profile
-from datakit.tags.profileranks import rank_posts
-from datakit.tags.profilewords import words_for
+from datakit.tags.profiles.profile import PLAIN, WORDS, Profile, parse_profile
+from datakit.tags.profiles.ranks import rank_posts
+from datakit.tags.profiles.words import words_for
 from datakit.tags.prompt import Tag, compose, to_text, to_training_prompt
 
 NAMES = built_in_profiles()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from queries import nodes
 
 from datakit.errors import UsageError
-from datakit.tags.query import (
+from datakit.tags.query.parsing import (
     EVERYTHING,
     And,
     Between,
@@ -26,7 +26,7 @@ from datakit.tags.query import (
     parse_pattern,
     parse_query,
 )  # fmt: skip
-from datakit.tags.querywords import COMPARED, WORDS, bounds
+from datakit.tags.query.words import COMPARED, WORDS, bounds
 
 
 def tag(*names: str) -> Match:
@@ -162,7 +162,7 @@ def test_what_is_understood_is_understood_again(text: str) -> None:
 
 @pytest.mark.parametrize("word", WORDS.values(), ids=lambda word: word.name)
 def test_every_word_has_an_example_that_is_a_query(word: object) -> None:
-    from datakit.tags.queryeval import walk
+    from datakit.tags.query.evaluating import walk
 
     example = WORDS[word.name].example  # type: ignore[attr-defined]
     words = {

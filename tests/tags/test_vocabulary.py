@@ -9,9 +9,9 @@ import pytest
 from vocabulary_files import source, vocabulary
 
 from datakit.errors import ConfigError
-from datakit.tags.compiling import Source, compile_vocabulary, digest_of
 from datakit.tags.names import to_canonical
-from datakit.tags.vocabulary import NONE, Vocabulary, decode_vocabulary, encode_vocabulary
+from datakit.tags.vocabulary.compiling import Source, compile_vocabulary, digest_of
+from datakit.tags.vocabulary.known import NONE, Vocabulary, decode_vocabulary, encode_vocabulary
 
 DANBOORU = Path(__file__).parents[2].parent / "shared" / "data" / "danbooru.csv"
 

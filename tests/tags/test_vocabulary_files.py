@@ -8,8 +8,8 @@ import pytest
 from vocabulary_files import source, vocabulary
 
 from datakit.errors import ConfigError
-from datakit.tags.compiling import compile_vocabulary
-from datakit.tags.vocabulary import Vocabulary
+from datakit.tags.vocabulary.compiling import compile_vocabulary
+from datakit.tags.vocabulary.known import Vocabulary
 
 E621 = """\
 mammal,5,900,"mammals,cetancodont"

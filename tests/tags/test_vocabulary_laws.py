@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 from vocabulary_files import source, vocabulary
 
 from datakit.errors import ConfigError
-from datakit.tags.compiling import compile_vocabulary
 from datakit.tags.names import to_canonical
-from datakit.tags.nearnames import near_names
-from datakit.tags.relations import alias_circles, implication_circle, implied_by, resolve_aliases
-from datakit.tags.tagfiles import canonical_name
-from datakit.tags.vocabulary import NONE, decode_vocabulary, encode_vocabulary
+from datakit.tags.vocabulary.compiling import compile_vocabulary
+from datakit.tags.vocabulary.known import NONE, decode_vocabulary, encode_vocabulary
+from datakit.tags.vocabulary.lists import canonical_name
+from datakit.tags.vocabulary.nearnames import near_names
+from datakit.tags.vocabulary.relations import alias_circles, implication_circle, implied_by, resolve_aliases
 
 TAGS = st.sampled_from("abcdefgh")
 GRAPHS = st.dictionaries(TAGS, st.sets(TAGS, max_size=3))

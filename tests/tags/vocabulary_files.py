@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from datakit.tags.compiling import Source, compile_vocabulary
-from datakit.tags.vocabulary import Role, Vocabulary
+from datakit.tags.vocabulary.compiling import Source, compile_vocabulary
+from datakit.tags.vocabulary.known import Role, Vocabulary
 
 OWN: dict[str, Role] = {
     "vocab/tags.csv": "tags",

@@ -25,8 +25,8 @@ from datakit.store.objects import files
 from datakit.store.parallel import spread
 from datakit.tags.edits import tags_in
 from datakit.tags.names import to_canonical
-from datakit.tags.queryeval import normal_format
-from datakit.tags.querywords import seconds_of
+from datakit.tags.query.evaluating import normal_format
+from datakit.tags.query.words import seconds_of
 
 OF_RECORDS: Final = ("raw", "filtered", "edited")
 """Stages in which an item's tags are those of its record too: captions are made after them."""

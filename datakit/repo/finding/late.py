@@ -17,8 +17,8 @@ from datakit.repo.finding.segment import Segment
 from datakit.repo.items import STAGES_OF_ITEMS, item_files, known_keys, resolve_one
 from datakit.repo.stagetree import read_lock
 from datakit.store.parallel import spread
-from datakit.tags.query import Between, Compare, Match, Near
-from datakit.tags.queryeval import bits_at, interval, rows_of
+from datakit.tags.query.evaluating import bits_at, interval, rows_of
+from datakit.tags.query.parsing import Between, Compare, Match, Near
 
 _HASH_PREFIX: Final = "phash:1:"
 _TOKENS_PREFIX: Final = "tokens:1:"

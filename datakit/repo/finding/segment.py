@@ -24,7 +24,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from datakit.model.item import stem_of
-from datakit.tags.queryeval import bits_at
+from datakit.tags.query.evaluating import bits_at
 
 _MARK: Final = b"dskfind\x01"
 _FIXED: Final = len(_MARK) + 8

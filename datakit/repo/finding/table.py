@@ -12,8 +12,8 @@ from datakit.repo.dataset import Dataset
 from datakit.repo.finding.looking import BegunLook, changed_rows, new_captions, table_path
 from datakit.repo.finding.segment import Damaged, Late, Part, Segment, keys_in, read_segment, whole
 from datakit.store.objects import TREE_MODE, find
-from datakit.tags.query import Node
-from datakit.tags.queryeval import bits_at, evaluate, rows_of
+from datakit.tags.query.evaluating import bits_at, evaluate, rows_of
+from datakit.tags.query.parsing import Node
 
 T = TypeVar("T")
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import gc
-from collections.abc import Iterator
 from typing import Final
 
 import msgspec
@@ -16,6 +13,7 @@ from datakit.repo.finding.building import pack
 from datakit.repo.finding.facts import read_facts
 from datakit.repo.finding.looking import table_path, times_of
 from datakit.repo.finding.segment import Head, Segment, read_segment, whole, write_segment
+from datakit.store.collector import without_collector
 from datakit.store.objects import diff
 
 _FEW: Final = 2000
@@ -39,22 +37,10 @@ def brought_up_to_date(
 
 
 def _build(dataset: Dataset, stage: str, trees: tuple[str, str], progress: Progress) -> Segment:
-    with _without_collector():
+    with without_collector():
         rows = read_facts(dataset, stage, trees, progress=progress)
         times = times_of(dataset.root, stage, (row.key for row in rows if row.caption_blob), (row.key for row in rows))
         return _kept(dataset, Head(stage=stage, trees=trees, num_rows=len(rows)), pack(rows, folders=times), "base")
-
-
-@contextlib.contextmanager
-def _without_collector() -> Iterator[None]:
-    """Millions of objects without a cycle among them are made: the collector would look at them again and again."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def _kept(dataset: Dataset, head: Head, sections: dict[str, bytes], kind: str) -> Segment:

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from datakit.model.record import Scraped
-from datakit.sources.fields import Post, canonical, in_order
-from datakit.sources.site import SAFE_LETTERS, SENSITIVE_LETTERS, Site
+from datakit.sources.reading.fields import Post, canonical, in_order
+from datakit.sources.reading.site import SAFE_LETTERS, SENSITIVE_LETTERS, Site
 
 _NUMBERS: Final = {"0": "general", "1": "artist", "3": "copyright", "4": "character", "5": "meta"}
 

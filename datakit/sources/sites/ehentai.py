@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from datakit.model.record import Scraped
-from datakit.sources.fields import Post, by_prefix
-from datakit.sources.site import Site
+from datakit.sources.reading.fields import Post, by_prefix
+from datakit.sources.reading.site import Site
 
 _NAME: Final = "exhentai"
 _NAMESPACES: Final = {

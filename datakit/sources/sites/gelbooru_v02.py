@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from datakit.model.record import Scraped
-from datakit.sources.fields import Post
-from datakit.sources.site import SAFE_LETTERS, Site
+from datakit.sources.reading.fields import Post
+from datakit.sources.reading.site import SAFE_LETTERS, Site
 
 _RATINGS: Final = {**SAFE_LETTERS, "?": ""}
 _MD5: Final = re.compile(r"[0-9a-f]{32}")

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from datakit.model.record import Scraped
-from datakit.sources.fields import CATEGORY_WORDS, Post, in_order
-from datakit.sources.site import GENERIC, SAFE_WORDS, Site
+from datakit.sources.reading.fields import CATEGORY_WORDS, Post, in_order
+from datakit.sources.reading.site import GENERIC, SAFE_WORDS, Site
 
 _IDS: Final = ("id", "post_id", "postid", "gallery_id", "media_id", "tweet_id", "shortcode", "hash_id")
 _NAMED: Final = ("artist", "artists", "group", "circle", "parody", "series", "copyright", "character", "characters")

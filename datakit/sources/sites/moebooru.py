@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from datakit.model.record import Scraped
-from datakit.sources.fields import Post
-from datakit.sources.site import SAFE_LETTERS, Site
+from datakit.sources.reading.fields import Post
+from datakit.sources.reading.site import SAFE_LETTERS, Site
 
 
 def _is_shape(data: Mapping[str, Any]) -> bool:

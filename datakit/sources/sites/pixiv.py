@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from datakit.model.record import Scraped
-from datakit.sources.fields import Post, canonical, in_order
-from datakit.sources.site import Site
+from datakit.sources.reading.fields import Post, canonical, in_order
+from datakit.sources.reading.site import Site
 
 _RATINGS: Final = {"general": "general", "r-18": "explicit", "r-18g": "explicit"}
 _LEVELS: Final = {"2": "general", "4": "sensitive", "6": "questionable"}

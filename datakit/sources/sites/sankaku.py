@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from datakit.model.record import Scraped
-from datakit.sources.fields import CATEGORY_WORDS, Post, in_order
-from datakit.sources.site import SAFE_LETTERS, Site
+from datakit.sources.reading.fields import CATEGORY_WORDS, Post, in_order
+from datakit.sources.reading.site import SAFE_LETTERS, Site
 
 _NUMBERS: Final = {1: "artist", 2: "studio", 3: "copyright", 4: "character", 5: "genre", 8: "medium", 9: "meta"}
 _MARKS: Final = frozenset({"in_visible_pool", "recommended_score", "redirect_to_signup"})

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from datakit.model.record import Scraped
-from datakit.sources.fields import CATEGORY_WORDS, Post, in_order
-from datakit.sources.site import Site
+from datakit.sources.reading.fields import CATEGORY_WORDS, Post, in_order
+from datakit.sources.reading.site import Site
 
 _SAFETY: Final = {"safe": "general", "sketchy": "questionable", "unsafe": "explicit"}
 

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from datakit.model.record import Scraped
-from datakit.sources.fields import Post, canonical, in_order
-from datakit.sources.site import Site
+from datakit.sources.reading.fields import Post, canonical, in_order
+from datakit.sources.reading.site import Site
 
 
 def _is_shape(data: Mapping[str, Any]) -> bool:

@@ -11,7 +11,7 @@ from typing import Final, Literal
 import msgspec
 
 from datakit.model.record import CATEGORIES
-from datakit.tags.relations import implied_by
+from datakit.tags.vocabulary.relations import implied_by
 
 Role = Literal["tags", "aliases", "implications", "blacklist"]
 UNKNOWN: Final = ""

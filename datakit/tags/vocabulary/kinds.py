@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
 from datakit.model.record import CATEGORIES
-from datakit.tags.tagfiles import Row, canonical_name
+from datakit.tags.vocabulary.lists import Row, canonical_name
 
 NO_TAG: Final = ""
 """Of a rating or a year, which is left out."""

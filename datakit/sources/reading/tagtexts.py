@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from datakit.sources.namespaces import namespace_of
+from datakit.sources.reading.namespaces import namespace_of
 
 _SEPARATORS: Final = ("||||", "\n", ", ", ",", "; ", ";", " | ", "|", "\t")
 _BLANKS: Final = re.compile(r"\s+")

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from datakit.model.record import Record
-from datakit.tags.profile import Measure, Quality
+from datakit.tags.profiles.profile import Measure, Quality
 
 _DAY_S = 86_400
 _MOST = 1 << 53

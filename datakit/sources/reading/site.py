@@ -11,7 +11,7 @@ import msgspec
 
 from datakit.model.record import RATINGS, Scraped
 from datakit.registry import Family
-from datakit.sources.fields import Post
+from datakit.sources.reading.fields import Post
 
 
 class Site(msgspec.Struct, frozen=True, kw_only=True):

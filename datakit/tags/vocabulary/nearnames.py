@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterator
 from typing import Final
 
-from datakit.tags.vocabulary import Vocabulary
+from datakit.tags.vocabulary.known import Vocabulary
 
 _LETTERS: Final = "abcdefghijklmnopqrstuvwxyz0123456789_-'()!"
 _MOST_LETTERS: Final = 60

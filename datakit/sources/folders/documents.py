@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from datakit.errors import InputError
-from datakit.sources.sidecars import decode_text, parse_json
-from datakit.sources.walk import Folder
+from datakit.sources.folders.walk import Folder
+from datakit.sources.reading.sidecars import decode_text, parse_json
 
 MIB: Final = 1 << 20
 MAX_JSON_BYTES: Final = 64 * MIB

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from datakit.model.record import CATEGORIES
-from datakit.sources.moments import moment
+from datakit.sources.reading.moments import moment
 from datakit.tags.names import to_canonical
 
 CATEGORY_WORDS: Final = {

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from datakit.errors import InputError, WriteError
-from datakit.sources.members import zip_moment, zip_names
-from datakit.sources.unpacking import Sink, TooLarge
+from datakit.sources.folders.members import zip_moment, zip_names
+from datakit.sources.folders.unpacking import Sink, TooLarge
 
 ZIP_ERRORS: Final = (
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, NotImplementedError),

@@ -13,8 +13,8 @@ from functools import cached_property
 from typing import Final
 
 from datakit.model.item import split_path
-from datakit.sources.site import site_called
-from datakit.sources.walk import Folder
+from datakit.sources.folders.walk import Folder
+from datakit.sources.reading.site import site_called
 
 _MD5: Final = re.compile(r"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")

@@ -12,8 +12,8 @@ from datakit.config import CONFIG_NAME
 from datakit.errors import InputError
 from datakit.model.item import IMAGE_EXTENSIONS, split_path
 from datakit.model.order import RAW
-from datakit.sources.archives import Unpacked, archive_stem, is_archive, is_ugoira, unpack
-from datakit.sources.files import (
+from datakit.sources.folders.archives import Unpacked, archive_stem, is_archive, is_ugoira, unpack
+from datakit.sources.folders.files import (
     CAPTION_EXTENSIONS,
     DATASET,
     GIF,

@@ -12,8 +12,8 @@ from typing import Final
 
 import msgspec
 
-from datakit.sources.fields import canonical
-from datakit.sources.site import SAFE_WORDS
+from datakit.sources.reading.fields import canonical
+from datakit.sources.reading.site import SAFE_WORDS
 
 CATEGORY_OF: Final = {
     **dict.fromkeys(("artist", "creator", "circle", "group", "mangaka", "origin"), "artist"),

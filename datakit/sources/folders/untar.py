@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Any, Final, cast
 
 from datakit.errors import InputError, WriteError
-from datakit.sources.unpacking import Sink, TooLarge
+from datakit.sources.folders.unpacking import Sink, TooLarge
 
 _ERRORS: Final = (
     *(tarfile.TarError, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError),

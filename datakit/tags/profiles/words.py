@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from datakit.model.record import RATINGS, Record
-from datakit.tags.profile import Profile, Word
-from datakit.tags.profileranks import Ranking, judge
+from datakit.tags.profiles.profile import Profile, Word
+from datakit.tags.profiles.ranks import Ranking, judge
 
 
 class Said(msgspec.Struct, frozen=True):

@@ -10,8 +10,8 @@ from typing import IO, Final, Protocol
 
 from datakit.errors import InputError, WriteError
 from datakit.model.item import split_path
-from datakit.sources.files import ARCHIVE, Aside, is_moving, may_matter, why_hidden
-from datakit.sources.members import is_hidden, judge
+from datakit.sources.folders.files import ARCHIVE, Aside, is_moving, may_matter, why_hidden
+from datakit.sources.folders.members import is_hidden, judge
 
 MAX_RATIO: Final = 200
 """An archive that unpacks to more times its size is a bomb, if it unpacks to more than `SMALL_BYTES`."""

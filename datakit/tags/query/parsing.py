@@ -14,8 +14,8 @@ import msgspec
 from datakit.errors import UsageError
 from datakit.registry import nearest
 from datakit.tags.names import to_canonical
-from datakit.tags.querylexer import OPERATORS, QueryError, Token, Value, tokens_of
-from datakit.tags.querywords import COMPARED, WORDS, QueryWord, bounds, how_written
+from datakit.tags.query.lexer import OPERATORS, QueryError, Token, Value, tokens_of
+from datakit.tags.query.words import COMPARED, WORDS, QueryWord, bounds, how_written
 
 NEAR_DISTANCE: Final = 8
 """Bits, of 64, in which the hashes of near duplicates differ at most, where a query says nothing else."""

@@ -15,10 +15,10 @@ import msgspec
 
 from datakit.errors import ConfigError
 from datakit.model.record import CATEGORIES
-from datakit.tags.kinds import NO_TAG, category_reader, in_words
-from datakit.tags.relations import alias_circles, implication_circle, resolve_aliases, show_circle
-from datakit.tags.tagfiles import Fault, Pair, Row, canonical_name, read_blacklist, read_pairs, read_tag_rows
-from datakit.tags.vocabulary import Compiled, Role, SourceNote, Vocabulary, shelve
+from datakit.tags.vocabulary.kinds import NO_TAG, category_reader, in_words
+from datakit.tags.vocabulary.known import Compiled, Role, SourceNote, Vocabulary, shelve
+from datakit.tags.vocabulary.lists import Fault, Pair, Row, canonical_name, read_blacklist, read_pairs, read_tag_rows
+from datakit.tags.vocabulary.relations import alias_circles, implication_circle, resolve_aliases, show_circle
 
 _MEANING: Final = "1"
 """Changes when the same files come to mean something else."""

@@ -18,10 +18,10 @@ import msgspec
 from datakit.config import CONFIG_NAME
 from datakit.errors import DskError, InputError, WriteError
 from datakit.model.order import RAW
-from datakit.sources.files import ARCHIVE, DATASET, Aside
-from datakit.sources.unpacking import IN_ARCHIVE, Sink
-from datakit.sources.untar import untar
-from datakit.sources.unzip import open_zip, unzip
+from datakit.sources.folders.files import ARCHIVE, DATASET, Aside
+from datakit.sources.folders.unpacking import IN_ARCHIVE, Sink
+from datakit.sources.folders.untar import untar
+from datakit.sources.folders.unzip import open_zip, unzip
 
 _FOREIGN: Final = ((b"Rar!\x1a\x07", "RAR"), (b"7z\xbc\xaf\x27\x1c", "7-Zip"))
 _FRAME: Final = re.compile(r"(\d{6})\.(jpg|jpeg|png|gif|webp)", re.I)

@@ -17,10 +17,10 @@ from datakit.images.convert import encode
 from datakit.images.decode import UnreadableImage
 from datakit.images.frames import Still, choose, gif_stills, kind_of, video_stills
 from datakit.model.item import split_path
-from datakit.sources.archives import ugoira_frames
-from datakit.sources.sidecars import parse_json
-from datakit.sources.unzip import METHODS, ZIP_ERRORS, open_zip
-from datakit.sources.walk import Folder
+from datakit.sources.folders.archives import ugoira_frames
+from datakit.sources.folders.unzip import METHODS, ZIP_ERRORS, open_zip
+from datakit.sources.folders.walk import Folder
+from datakit.sources.reading.sidecars import parse_json
 
 _TIMING: Final = "animation.json"
 _TIMING_BYTES: Final = 4 << 20

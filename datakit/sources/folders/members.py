@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from zipfile import ZipInfo
 
-from datakit.sources.files import is_seen
+from datakit.sources.folders.files import is_seen
 
 _MAX_NAME_BYTES = 255
 _MAX_PATH_BYTES = 4096

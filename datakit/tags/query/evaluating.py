@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, Protocol
 
-from datakit.tags.query import And, Between, Compare, Flag, Match, Near, Node, Not, Or, Pattern, fits, regex_of
-from datakit.tags.querywords import NONE, WORDS, Bounds, bounds
+from datakit.tags.query.parsing import And, Between, Compare, Flag, Match, Near, Node, Not, Or, Pattern, fits, regex_of
+from datakit.tags.query.words import NONE, WORDS, Bounds, bounds
 
 COLUMNS: Final = frozenset({"caption", "item", "name", "id", "md5", "parent"})
 """Words whose values are looked at row by row; the other words with patterns have an index of their values."""

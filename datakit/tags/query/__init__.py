@@ -1,0 +1,1 @@
+"""The query language: words, their grammar, and what a query finds. Pure."""
