@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Mapping
+from functools import partial
 from itertools import islice
 from typing import Any, Final
 
@@ -24,8 +25,11 @@ from datakit.sources.model import Claims, Found, Loose, Source
 from datakit.sources.reading.fields import canonical
 from datakit.sources.reading.sidecars import parse_json
 from datakit.sources.reading.site import Facts, read_facts, shapes_of, site_called
+from datakit.store.parallel import spread_forked
 from datakit.tags.names import to_prompt
 
+FORK_AT_LEAST: Final = 1000
+"""JSON files from which on several processes read them."""
 _INFO: Final = frozenset({"info.json", "metadata.json"})
 _OWN_FIELDS: Final = frozenset({"subcategory", "extension", "filename", "search_tags"})
 _GALLERY_FIELDS: Final = ("gid", "gallery_id")
@@ -42,6 +46,25 @@ class _Sidecar(msgspec.Struct, frozen=True):
     facts: Facts | None
     problems: tuple[str, ...]
     is_exact: bool
+
+
+class _Read(msgspec.Struct, frozen=True, kw_only=True):
+    """What one JSON file holds."""
+
+    problem: str = ""
+    """Why it cannot be read."""
+    is_other: bool = False
+    """Whether it cannot be gallery-dl's, so that it was not looked into."""
+    is_marked: bool = False
+    """Whether it is gallery-dl's account of a post."""
+    facts: Facts | None = None
+    unknown: dict[str, Any] = {}
+    """The post, where no site is known for it."""
+
+    @property
+    def data(self) -> Mapping[str, Any]:
+        """The post as it stands in the file."""
+        return (self.facts.scraped.upstream if self.facts else None) or self.unknown
 
 
 class _Scrape:
@@ -61,42 +84,27 @@ class _Scrape:
         self.places: set[str] = set()
         """Folders with sidecars of gallery-dl."""
 
-    def is_marked(self, data: object) -> bool:
-        """Whether a value is gallery-dl's account of a post."""
-        if not isinstance(data, dict):
-            return False
-        category = data.get("category")
-        word = category if isinstance(category, str) and category != "x" else ""  # a site, and anybody's word
-        if site_called(word) or (isinstance(category, str) and len(_OWN_FIELDS & data.keys()) > 1):
-            return True
-        return self.is_told and bool(shapes_of(data))
-
-    def take_json(self, path: str) -> None:
-        """Read one JSON file, if it is gallery-dl's."""
-        try:
-            raw = read_bytes(self.folder, path, MAX_JSON_BYTES)
-            if not self.is_told and _MARK not in raw and not raw.startswith(_UTF_16):
-                self.others.append(path)
-                return
-            data = parse_json(raw)
-        except InputError as error:
-            self.broken.append((path, error.message))
-            return
-        if self.is_marked(data):
+    def take_json(self, path: str, read: _Read) -> None:
+        """Take what one JSON file holds, if it is gallery-dl's."""
+        if read.problem:
+            self.broken.append((path, read.problem))
+        elif read.is_marked:
             self.places.add(folder_of(path))
-            self._take_post(path, data)
+            self._take_post(path, read)
+        elif read.is_other:
+            self.others.append(path)
 
-    def _take_post(self, path: str, data: dict[str, Any]) -> None:
+    def _take_post(self, path: str, read: _Read) -> None:
         images = self.pairs.beside(path)
-        sidecar = _sidecar(path, data, is_exact=images == [split_path(path)[0]])
-        image = _chosen(images, data)
+        sidecar = _sidecar(path, read.facts, is_exact=images == [split_path(path)[0]])
+        image = _chosen(images, read.data)
         if image:
             self._pair(image, sidecar)
         elif images:
             problem = f"{path}: {' and '.join(base_name(one) for one in images)} have its name; imported without it"
             self._loose(msgspec.structs.replace(sidecar, problems=(*sidecar.problems, problem)))
         elif base_name(path).lower() in _INFO:
-            self._take_info(sidecar, data)
+            self._take_info(sidecar, read.data)
         elif self.pairs.other_file(path):
             self.claims.aside.append(Aside(path, _OF_ANOTHER_FILE))
         else:
@@ -125,7 +133,7 @@ class _Scrape:
         """Read one JSON Lines file, if one of its first lines is gallery-dl's; of a post's lines the last counts."""
         try:
             head = list(islice(stream_lines(self.folder, path), _LOOKED_AT))
-            if not any(self.is_marked(row) for _, row in head):
+            if not any(_is_marked(row, self.is_told) for _, row in head):
                 return
             self.claims.used.add(path)
             for number, row in stream_lines(self.folder, path):
@@ -134,12 +142,12 @@ class _Scrape:
             self.claims.aside.append(Aside(path, error.message))
 
     def _take_line(self, path: str, number: int, row: Any) -> None:
-        if not self.is_marked(row):
+        if not _is_marked(row, self.is_told):
             reason = row.message if isinstance(row, InputError) else "not a post"
             self.claims.aside.append(Aside(f"{path}:{number}", reason))
             return
         images = self.pairs.of_post(row, place=folder_of(path))
-        sidecar = _sidecar(path, row, is_exact=False)
+        sidecar = _sidecar(path, _facts(row), is_exact=False)
         known = self.sidecars.get(images[0]) if images else None
         if not images:
             self._loose(sidecar, f"{path}:{number}")
@@ -223,19 +231,54 @@ class _Scrape:
 
 def _claim(folder: Folder, is_told: bool) -> Claims:
     scrape = _Scrape(folder, is_told)
-    for path in folder.ending("json"):
-        scrape.take_json(path)
+    paths = folder.ending("json")
+    tell, folder.on_read = folder.on_read, None  # what other processes read, this one tells of
+    try:
+        work = partial(_read_json, folder, is_told)
+        for path, read in zip(paths, spread_forked(work, paths, at_least=FORK_AT_LEAST), strict=True):
+            scrape.take_json(path, read)
+            if tell is not None:
+                tell(path)
+    finally:
+        folder.on_read = tell
     for path in folder.ending(*_LINES):
         scrape.take_lines(path)
     return scrape.finish()
 
 
-def _sidecar(path: str, data: dict[str, Any], *, is_exact: bool) -> _Sidecar:
+def _read_json(folder: Folder, is_told: bool, path: str) -> _Read:
+    try:
+        raw = read_bytes(folder, path, MAX_JSON_BYTES)
+        if not is_told and _MARK not in raw and not raw.startswith(_UTF_16):
+            return _Read(is_other=True)
+        data = parse_json(raw)
+    except InputError as error:
+        return _Read(problem=error.message)
+    if not _is_marked(data, is_told):
+        return _Read()
+    facts = _facts(data)
+    return _Read(is_marked=True, facts=facts, unknown={} if facts else data)
+
+
+def _is_marked(data: object, is_told: bool) -> bool:
+    """Whether a value is gallery-dl's account of a post."""
+    if not isinstance(data, dict):
+        return False
     category = data.get("category")
-    facts = read_facts(data, site=category if isinstance(category, str) else "")
+    word = category if isinstance(category, str) and category != "x" else ""  # a site, and anybody's word
+    if site_called(word) or (isinstance(category, str) and len(_OWN_FIELDS & data.keys()) > 1):
+        return True
+    return is_told and bool(shapes_of(data))
+
+
+def _facts(data: dict[str, Any]) -> Facts | None:
+    category = data.get("category")
+    return read_facts(data, site=category if isinstance(category, str) else "")
+
+
+def _sidecar(path: str, facts: Facts | None, *, is_exact: bool) -> _Sidecar:
     told = facts.problems if facts else ("field 'category' names no site; imported without it",)
-    problems = tuple(f"{path}: {one}" for one in told)
-    return _Sidecar(path, facts, problems, is_exact)
+    return _Sidecar(path, facts, tuple(f"{path}: {one}" for one in told), is_exact)
 
 
 def _why_broken(folder: Folder, path: str) -> str:
