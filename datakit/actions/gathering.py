@@ -60,8 +60,9 @@ def gather(path: Path, *, source: str, most_frames: int, scratch: Path, progress
     pictures: list[Picture] = []
     num_moving = sum(folder.is_moving(found.image) for found in listing.found)
     num_done = 0
+    frames = scratch / "frames"
     for found in listing.found:
-        pictures += _pictures(folder, found, most=most_frames, scratch=scratch / "frames", problems=problems)
+        pictures += _pictures(folder, found, most=most_frames, scratch=frames, problems=problems)
         if folder.is_moving(found.image):
             num_done += 1
             progress("frames", num_done, num_moving)

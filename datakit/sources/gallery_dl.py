@@ -234,9 +234,10 @@ def _claim(folder: Folder, is_told: bool) -> Claims:
     paths = folder.ending("json")
     tell, folder.on_read = folder.on_read, None  # what other processes read, this one tells of
     try:
-        work = partial(_read_json, folder, is_told)
+        work = partial(_packed, folder, is_told)
+        decoder = msgspec.msgpack.Decoder(_Read)
         for path, read in zip(paths, spread_forked(work, paths, at_least=FORK_AT_LEAST), strict=True):
-            scrape.take_json(path, read)
+            scrape.take_json(path, decoder.decode(read) if isinstance(read, bytes) else read)
             if tell is not None:
                 tell(path)
     finally:
@@ -244,6 +245,15 @@ def _claim(folder: Folder, is_told: bool) -> Claims:
     for path in folder.ending(*_LINES):
         scrape.take_lines(path)
     return scrape.finish()
+
+
+def _packed(folder: Folder, is_told: bool, path: str) -> bytes | _Read:
+    """What a JSON file holds, packed for the way to another process; as it is where a number is too large for that."""
+    read = _read_json(folder, is_told, path)
+    try:
+        return msgspec.msgpack.encode(read)
+    except (OverflowError, ValueError, TypeError):
+        return read
 
 
 def _read_json(folder: Folder, is_told: bool, path: str) -> _Read:

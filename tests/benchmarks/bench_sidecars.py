@@ -2,8 +2,8 @@
 
     python -m tests.benchmarks.bench_sidecars [--files N] [--rounds N]
 
-Beside the whole `dsk import` it times the part that lists the folder and reads every sidecar, the floor under that
-part (each sidecar opened, read and decoded as JSON, nothing else), and `git add` with git-lfs's work left out.
+Beside the whole `dsk import` it times its parts before the first image: the folder is listed, and every sidecar is read,
+parsed and understood; and the floor under the second (each sidecar opened, read and decoded as JSON, nothing else).
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ from pathlib import Path
 
 import msgspec
 
-from datakit.actions.gathering import gather
+from datakit.sources.folders.walk import open_folder
+from datakit.sources.model import read_listing
+from datakit.store.collector import without_collector
 from tests.benchmarks.data import make_thumbnails
 from tests.benchmarks.peers import dsk_command
 
@@ -37,11 +39,12 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "dsk-benchmark")
     options = parser.parse_args()
     folder = make_scrape(options.cache, options.files)
-    rows: dict[str, list[float]] = {"dsk import": [], "reading metadata": [], "floor: open, read, decode": []}
+    rows: dict[str, list[float]] = {"dsk import": [], "listing": [], "parsing": [], "floor of parsing": []}
     with tempfile.TemporaryDirectory(dir=options.cache) as work:
         for number in range(options.rounds):
-            rows["reading metadata"].append(_seconds(lambda: _gather(folder)))
-            rows["floor: open, read, decode"].append(_seconds(lambda: _decode(folder)))
+            for name, seconds in _gather(folder).items():
+                rows[name].append(seconds)
+            rows["floor of parsing"].append(_seconds(lambda: _decode(folder)))
             place = Path(work) / str(number)
             subprocess.run([*dsk_command(), "init", str(place)], check=True, capture_output=True)
             command = [*dsk_command(), "-C", str(place), "import", str(folder)]
@@ -106,9 +109,13 @@ def _post(number: int) -> dict[str, object]:
     }
 
 
-def _gather(folder: Path) -> None:
-    with tempfile.TemporaryDirectory() as scratch:
-        gather(folder, source="", most_frames=0, scratch=Path(scratch))
+def _gather(folder: Path) -> dict[str, float]:
+    with tempfile.TemporaryDirectory() as scratch, without_collector():
+        began = time.perf_counter()
+        opened = open_folder(folder, scratch=Path(scratch))
+        listed = time.perf_counter()
+        read_listing(opened)
+        return {"listing": listed - began, "parsing": time.perf_counter() - listed}
 
 
 def _decode(folder: Path) -> None:

@@ -187,7 +187,7 @@ class Post:
         for field in [key for key in self.data if key[:3] == "tag"]:
             word = field.removeprefix("tags_" if field.startswith("tags_") else "tag_string_")
             category = CATEGORY_WORDS.get(word)
-            if category and word not in seen and (tags := self.tags(field)):
+            if category and word not in seen and (tags := self._tags_of(field, self.data[field])):
                 seen.add(word)
                 found.append((category, tags))
         if _how_many(self.value(*every)[1]) != sum(len(tags) for _, tags in found):
