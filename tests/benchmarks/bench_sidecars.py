@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.bench_sidecars [--files N] [--rounds N]
 
-Beside the whole `dsk import` it times its parts before the first image: the folder is listed, and every sidecar is read,
+Beside the whole `dsk import` it times what comes before the first image: the folder is listed, every sidecar is read,
 parsed and understood; and the floor under the second (each sidecar opened, read and decoded as JSON, nothing else).
 """
 
