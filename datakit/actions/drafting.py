@@ -10,10 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from datakit.actions.ingesting import hash_only
-from datakit.errors import InputError
-from datakit.model.item import split_path
 from datakit.repo.dataset import Dataset
-from datakit.repo.layout import is_stored_as_pointer
+from datakit.repo.operations.handedits import take_in
 from datakit.repo.operations.handrenames import carry, find_renames
 from datakit.repo.operations.transaction import Transaction, transaction
 from datakit.repo.worktree.scan import Edit, scan
@@ -47,22 +45,8 @@ def draft(dataset: Dataset, op: str, args: Mapping[str, Any], *, is_dry: bool) -
 def _with_hand_edits(dataset: Dataset, tree: bytes | None) -> bytes | None:
     if tree is None:
         return None
-    edits = [Edit(edit.path, edit.old, _blob(dataset, edit)) for edit in scan(dataset).edits]
+    edits = [Edit(edit.path, edit.old, take_in(dataset, edit, take=hash_only)) for edit in scan(dataset).edits]
     renames = find_renames(dataset, tree, edits)
     if renames:
         return carry(dataset, tree, edits, renames).tree
     return edit_tree(dataset.objects, tree, ((edit.path, edit.new) for edit in edits))
-
-
-def _blob(dataset: Dataset, edit: Edit) -> bytes | None:
-    """Id of the blob that would hold an edited file, kept in memory."""
-    if edit.new is None:
-        return None
-    path = dataset.root / edit.path
-    try:
-        if not is_stored_as_pointer(edit.path):
-            return dataset.objects.blob(path.read_bytes())
-    except OSError as error:
-        raise InputError(f"{edit.path}: {error.strerror}", hint="check the file's permissions") from error
-    dataset.pointer_blob(hash_only(path, split_path(edit.path)[1]))
-    return edit.new

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Final
 
 from datakit.errors import InputError
-from datakit.model.item import is_image, split_path
+from datakit.model.item import ImageRef, is_image, split_path
 from datakit.model.order import EXPORT, ORDER, RAW
 from datakit.repo.dataset import Dataset
 from datakit.repo.layout import is_stored_as_pointer
@@ -21,8 +22,11 @@ from datakit.store.lfs import parse_pointer
 _CAPTIONS: Final = frozenset({"txt", "caption"})
 
 
-def take_in(dataset: Dataset, edit: Edit) -> bytes | None:
-    """Id of the blob for an edited file, kept for the next flush; an image's content goes into the store."""
+def take_in(dataset: Dataset, edit: Edit, *, take: Callable[[Path, str], ImageRef] | None = None) -> bytes | None:
+    """Id of the blob for an edited file, kept for the next flush; an image's content goes into the store.
+
+    With `take` it goes elsewhere, or is only hashed: (file, extension) → what it is.
+    """
     if edit.new is None:
         return None
     path = dataset.root / edit.path
@@ -33,7 +37,7 @@ def take_in(dataset: Dataset, edit: Edit) -> bytes | None:
             return dataset.objects.blob(text)
     except OSError as error:
         raise InputError(f"{edit.path}: {error.strerror}", hint="check the file's permissions") from error
-    return dataset.pointer_blob(dataset.lfs.ingest(path, split_path(edit.path)[1]))
+    return dataset.pointer_blob((take or dataset.lfs.ingest)(path, split_path(edit.path)[1]))
 
 
 def heal_shared(dataset: Dataset, found: Scan) -> dict[str, tuple[os.stat_result, bytes]]:
