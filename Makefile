@@ -21,7 +21,7 @@ demo: $(STAMP) ## a small scrape, the user's commands on it, a baked LoRA, in th
 	@$(BIN)/python -m datakit.demo --dir "$(DEMO)" $(ARGS)
 
 test: $(STAMP) ## the tests that take seconds
-	@$(BIN)/python -m pytest -m "not slow and not peers" $(ARGS)
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal -m "not slow and not peers" $(ARGS)
 
 test-slow: $(STAMP) ## the tests that take longer
 	@$(BIN)/python -m pytest -m "slow" $(ARGS) || { [ $$? = 5 ] && echo "there are no slow tests yet"; }
