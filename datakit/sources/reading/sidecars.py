@@ -9,7 +9,6 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections.abc import Iterator
 from typing import Any, Final
 
 import msgspec
@@ -54,17 +53,6 @@ def parse_json(data: bytes) -> Any:
     if data.count(b"{") + data.count(b"[") > MAX_DEPTH:
         _check_depth(value)
     return value
-
-
-def json_lines(data: bytes) -> Iterator[tuple[int, Any]]:
-    """(line number from 1, value or the InputError that says what is wrong with it) of a JSON Lines file."""
-    for number, line in enumerate(data.split(b"\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            yield number, parse_json(line)
-        except InputError as error:
-            yield number, error
 
 
 def _parse_slowly(data: bytes) -> Any:
