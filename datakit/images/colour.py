@@ -26,6 +26,15 @@ def parse_colour(text: str) -> Colour:
     return red, green, blue
 
 
+def is_colour(text: str) -> bool:
+    """Whether `parse_colour` takes it."""
+    try:
+        parse_colour(text)
+    except ValueError:
+        return False
+    return True
+
+
 def format_colour(colour: Colour) -> str:
     """`#rrggbb`, the one spelling."""
     return "#{:02x}{:02x}{:02x}".format(*colour)

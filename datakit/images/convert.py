@@ -12,11 +12,13 @@ from datakit.images.colour import Colour
 from datakit.images.decode import unreadable_if_damaged
 from datakit.images.profiles import judge_profile, to_srgb
 
-Extension = Literal["png", "webp"]
-"""Formats that images are written in; both lossless."""
+Extension = Literal["png", "webp", "jpeg"]
+"""Formats that images are written in; all but JPEG lossless."""
 
 _PNG_COMPRESSION: Final = 1
 """zlib level: 6 takes five times as long for files that are hardly smaller."""
+_LONGEST_SIDE_PX: Final = {"png": 0x7FFFFFFF, "webp": 16383, "jpeg": 65500}
+"""What the formats can hold: PNG, section 11.2.1; WebP, VP8L header; JPEG, as libjpeg has it."""
 _DEEP_GREY: Final = frozenset({"I;16", "I;16L", "I;16B", "I;16N"})
 _UPRIGHT: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -40,32 +42,66 @@ def to_srgb_rgb(image: Image.Image, *, background: Colour) -> Image.Image:
     Raises:
         UnreadableImage: the image was not decoded yet, and cannot be.
     """
+    colours, alpha = colours_and_alpha(image)
+    return turned(flattened(colours, alpha, background=background), stored_orientation(image))
+
+
+def colours_and_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
+    """As stored, not turned: colours in sRGB, mode RGB, without metadata; and transparency, mode L.
+
+    The second is None where every pixel is opaque. Deep modes are brought to 8 bits as `to_srgb_rgb` says.
+
+    Raises:
+        UnreadableImage: the image was not decoded yet, and cannot be.
+    """
     with unreadable_if_damaged(image.format or "image"):
         image.load()
-    colours = _in_srgb(image)
-    alpha = alpha_of(image)
-    if alpha is not None:
-        opaque = Image.new("RGB", image.size, background)
-        opaque.paste(colours, mask=alpha)
-        colours = opaque
-    # Pillow turns TIFF files upright itself when it decodes them.
-    turn = _UPRIGHT.get(1 if image.format == "TIFF" else exif_orientation(image))
-    upright = colours.transpose(turn) if turn is not None else colours.copy()
-    upright.info = {}
-    return upright
+    alpha, colours = alpha_of(image), _in_srgb(image)
+    colours.info = {}
+    return colours, alpha if alpha is not None and alpha.getextrema()[0] != 255 else None
 
 
-def encode(image: Image.Image, extension: Extension) -> bytes:
-    """A file's bytes: the same image always gives the same ones, and nothing but pixels is in them."""
+def flattened(colours: Image.Image, alpha: Image.Image | None, *, background: Colour) -> Image.Image:
+    """The colours on a background, mode RGB; those under full transparency never show."""
+    if alpha is None:
+        return colours
+    opaque = Image.new("RGB", colours.size, background)
+    opaque.paste(colours, mask=alpha)
+    return opaque
+
+
+def stored_orientation(image: Image.Image) -> int:
+    """The EXIF orientation of the pixels as they are decoded: Pillow turns TIFF files upright itself."""
+    return 1 if image.format == "TIFF" else exif_orientation(image)
+
+
+def turned(image: Image.Image, orientation: int) -> Image.Image:
+    """An image of this EXIF orientation upright."""
+    turn = _UPRIGHT.get(orientation)
+    return image if turn is None else image.transpose(turn)
+
+
+def encode(image: Image.Image, extension: Extension, *, quality: int = 95) -> bytes:
+    """A file's bytes: the same image always gives the same ones, and nothing but pixels is in them.
+
+    `quality`, 1 to 100, is that of JPEG, whose colours keep their full resolution; PNG and WebP lose nothing.
+    """
     if image.info:
         image = image.copy()
         image.info = {}
     file = io.BytesIO()
     if extension == "webp":
-        image.save(file, "WEBP", lossless=True, quality=50, method=2, exact=True)
+        image.save(file, "WEBP", lossless=True, quality=0, method=0, exact=True)
+    elif extension == "jpeg":
+        image.save(file, "JPEG", quality=quality, subsampling=0)
     else:
         image.save(file, "PNG", compress_level=_PNG_COMPRESSION)
     return file.getvalue()
+
+
+def fits_format(size_px: tuple[int, int], extension: Extension) -> bool:
+    """Whether a file of the format can hold an image of this size."""
+    return max(size_px) <= _LONGEST_SIDE_PX[extension]
 
 
 def alpha_of(image: Image.Image) -> Image.Image | None:
@@ -83,6 +119,8 @@ def exif_orientation(image: Image.Image) -> int:
     """1 to 8 as EXIF says, 1 (upright) when it says nothing or cannot be read."""
     if image.format == "PNG" and not {"exif", "Raw profile type exif"} & image.info.keys():
         return 1  # asking Pillow would decode the whole file first
+    if image.format == "JXL" and not getattr(image, "jpeg", False):
+        return 1  # its decoder turns images upright, but for a JPEG file packed in it
     try:
         value = image.getexif().get(ExifTags.Base.Orientation, 1)
     except (OSError, SyntaxError, ValueError, TypeError, LookupError, RuntimeError, EOFError):
@@ -96,7 +134,7 @@ def _in_srgb(image: Image.Image) -> Image.Image:
     colours = _without_alpha(image)
     if profile and judge_profile(profile, image.mode) == "other":
         return to_srgb(colours, profile)
-    return colours.convert("RGB")
+    return colours if colours.mode == "RGB" else colours.convert("RGB")
 
 
 def _without_alpha(image: Image.Image) -> Image.Image:

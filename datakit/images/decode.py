@@ -6,21 +6,28 @@ otherwise hand PostScript to an interpreter. Sizes are checked before any pixel 
 
 from __future__ import annotations
 
+import importlib
 import io
 import re
 import struct
 import warnings
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import IO, Final
 
-from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL import Image, ImageFile, PngImagePlugin, UnidentifiedImageError
 
 from datakit.errors import InputError
+from datakit.images.jxl import jxl_size
+from datakit.images.pngchunks import ALL_TEXT_BYTES, TEXT_BYTES, without_long_texts
 
 PIXEL_LIMIT: Final = 200_000_000
 """An image of more pixels is refused: decoded, it would take 600 MB and more."""
+BYTE_LIMIT: Final = 700_000_000
+"""A larger file is refused: one of as many pixels as are allowed, not compressed at all, is smaller. Whoever reads a
+file for a decoder reads no more than one byte beyond."""
 
 _SIGNATURES: Final = (
     ("JPEG", re.compile(rb"\xff\xd8\xff")),
@@ -32,6 +39,8 @@ _SIGNATURES: Final = (
     ("TIFF", re.compile(rb"II[*+]\0|MM\0[*+]")),
     ("JXL", re.compile(rb"\xff\x0a|\0\0\0\x0cJXL \r\n\x87\n")),
 )
+_PLUGINS: Final = {"JXL": "pillow_jxl"}
+"""Format that Pillow itself does not read → the module that makes it, where it is installed."""
 _SIGNATURE_BYTES: Final = 16
 _WEB_PAGE: Final = re.compile(rb"\s*<(?:!doctype|html|\?xml|head|body)", re.IGNORECASE)
 _QUIET: Final = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
@@ -52,6 +61,16 @@ class UnreadableImage(InputError):  # noqa: N818 - it names the state of a file
         self.reason = reason
 
 
+def read_bounded(path: Path) -> bytes:
+    """A file's bytes for a decoder: all, or, of one that is over the limit, so many that it is seen.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        return file.read(BYTE_LIMIT + 1)
+
+
 def open_bounded(data: bytes, *, limit_px: int = PIXEL_LIMIT) -> Image.Image:
     """The image, completely decoded; of an animation its first frame.
 
@@ -70,12 +89,14 @@ def open_lazily(file: IO[bytes], *, limit_px: int = PIXEL_LIMIT) -> ImageFile.Im
         UnreadableImage: as `open_bounded`, as far as the header shows it.
     """
     _restrain_pillow()
+    _check_bytes(file)
     name = _recognise(file)
     with unreadable_if_damaged(name):
-        image = Image.open(file, formats=(name,))
-    width, height = image.size
-    if width * height > limit_px:
-        raise UnreadableImage(f"{width} x {height} px is over the limit of {limit_px:,} pixels")
+        if name == "JXL":
+            _check_pixels(jxl_size(file), limit_px)  # else Pillow's plugin decodes it first
+            file.seek(0)
+        image = _open_png(file) if name == "PNG" else Image.open(file, formats=(name,))
+    _check_pixels(image.size, limit_px)
     return image
 
 
@@ -87,7 +108,12 @@ def decode_pixels(image: ImageFile.ImageFile) -> None:
     """
     key_bits = _key_bits(image)
     with unreadable_if_damaged(format_of(image)):
-        image.load()
+        try:
+            image.load()
+        except ValueError:
+            if not _is_whole_without_texts(image):
+                raise
+            image.load()
     if key_bits:
         image.info["transparency"] = _scaled_key(image.info["transparency"], key_bits)
 
@@ -114,6 +140,46 @@ def unreadable_if_damaged(name: str) -> Iterator[None]:
         raise UnreadableImage(f"truncated or damaged {name.lower()}: {detail}") from error
 
 
+def _check_pixels(size_px: tuple[int, int], limit_px: int) -> None:
+    width, height = size_px
+    if width * height > limit_px:
+        raise UnreadableImage(f"{width} x {height} px is over the limit of {limit_px:,} pixels")
+
+
+def _check_bytes(file: IO[bytes]) -> None:
+    size_bytes = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    if size_bytes > BYTE_LIMIT:
+        raise UnreadableImage(f"the file is over the limit of {BYTE_LIMIT // 1_000_000:,} MB")
+
+
+def _open_png(file: IO[bytes]) -> ImageFile.ImageFile:
+    """A PNG file; texts and profiles in it that unpack to more than is good do not count, and the picture does."""
+    PngImagePlugin.MAX_TEXT_CHUNK, PngImagePlugin.MAX_TEXT_MEMORY = TEXT_BYTES, ALL_TEXT_BYTES
+    file.seek(0)
+    try:
+        return Image.open(file, formats=("PNG",))
+    except ValueError:
+        return Image.open(_without_texts(file), formats=("PNG",))
+
+
+def _is_whole_without_texts(image: ImageFile.ImageFile) -> bool:
+    """Whether an image that could not be decoded is a PNG file that only has too long texts behind its pixels."""
+    if image.format != "PNG" or image.tile or image.fp is None:
+        return False
+    Image.open(_without_texts(image.fp), formats=("PNG",)).load()
+    return True
+
+
+def _without_texts(file: IO[bytes]) -> IO[bytes]:
+    """Raises ValueError where no text is too long: then it is not that."""
+    file.seek(0)
+    kept = without_long_texts(file.read())
+    if kept is None:
+        raise ValueError("damaged metadata")
+    return io.BytesIO(kept)
+
+
 def _recognise(file: IO[bytes]) -> str:
     """Pillow's name of the format that the file's first bytes announce."""
     start = file.read(_SIGNATURE_BYTES)
@@ -125,8 +191,12 @@ def _recognise(file: IO[bytes]) -> str:
         raise UnreadableImage("not an image but a web page" if page else "not an image of a known format")
     if name not in Image.OPEN:
         Image.init()
+    if name not in Image.OPEN and name in _PLUGINS:
+        with suppress(ImportError):
+            importlib.import_module(_PLUGINS[name])
     if name not in Image.OPEN:
-        raise UnreadableImage(f"{name} is not supported by the installed Pillow")
+        plugin = f"; pip install {_PLUGINS[name].replace('_', '-')}-plugin reads it" if name in _PLUGINS else ""
+        raise UnreadableImage(f"{name} is not supported by the installed Pillow{plugin}")
     return name
 
 

@@ -80,18 +80,23 @@ def probe(data: bytes, *, pixels: bool = True) -> ImageFacts:
 
     With `pixels` off nothing is decoded: far cheaper, but damage goes unseen and `transparent` is always False.
     """
+    return examine(data, pixels=pixels)[0]
+
+
+def examine(data: bytes, *, pixels: bool = True) -> tuple[ImageFacts, Image.Image | None]:
+    """As `probe`, with the image; None where it cannot be decoded. With `pixels` off it is not decoded yet."""
     facts = ImageFacts()
     try:
         image = open_lazily(io.BytesIO(data))
         with unreadable_if_damaged(format_of(image)):
             facts = _from_header(image, data)
         if not pixels:
-            return facts
+            return facts, image
         decode_pixels(image)
         with unreadable_if_damaged(format_of(image)):
-            return msgspec.structs.replace(facts, transparent=is_transparent(image))
+            return msgspec.structs.replace(facts, transparent=is_transparent(image)), image
     except UnreadableImage as error:
-        return msgspec.structs.replace(facts, unreadable=error.reason)
+        return msgspec.structs.replace(facts, unreadable=error.reason), None
 
 
 def is_transparent(image: Image.Image) -> bool:
