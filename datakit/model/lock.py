@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -11,7 +12,7 @@ from datakit.model.item import is_image, split_path
 
 
 class Dropped(msgspec.Struct, frozen=True, kw_only=True):
-    """Why an item is not in a stage."""
+    """What a rule found about an item: why it is not in the stage, or what should be looked at."""
 
     rule: str
     reason: str
@@ -41,8 +42,9 @@ class Lock(msgspec.Struct, frozen=True, kw_only=True):
     """Id of the git tree that the function produced: the base of the next three-way merge."""
     uses: dict[str, str] = {}
     """What else it ran with, such as a prompt profile: name → digest."""
-    models: dict[str, str] = {}
     dropped: dict[str, Dropped] = {}
+    flagged: dict[str, tuple[Dropped, ...]] = {}
+    """Items that went on though a rule found something about them."""
     conflicts: dict[str, Conflict] = {}
     decided: dict[str, bool] = {}
     """Items that a person took out (false) or brought in (true), for good: also while the function agrees."""
@@ -51,6 +53,12 @@ class Lock(msgspec.Struct, frozen=True, kw_only=True):
 def item_of(verdict: str) -> str:
     """The item that a key of `dropped` is about: some verdicts are on one file of several with one stem."""
     return split_path(verdict)[0] if is_image(verdict) else verdict
+
+
+def changed_uses(lock: Lock, now: Mapping[str, str]) -> list[str]:
+    """Names of what a stage uses that is not what it was, sorted; what is not here to be told ('') is as it was."""
+    names = sorted({*lock.uses, *now})
+    return [name for name in names if lock.uses.get(name) != now.get(name) and now.get(name) != ""]
 
 
 def decode_lock(data: bytes, *, path: str) -> Lock:

@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from datakit.model.prose import join_prose, merge_prose, split_prose
+
 _BETWEEN = re.compile(r"[,\r\n]")
 
 
@@ -29,14 +31,22 @@ def merge_tags(base: Sequence[str], ours: Sequence[str], theirs: Sequence[str]) 
 
 
 def merge_captions(base: str, ours: str, theirs: str, *, canonical: Callable[[str], str]) -> str:
-    """Merge three captions as sets of tags, parted by commas or lines.
+    """Merge three captions as sets of tags, parted by commas or lines; their prose as text.
 
-    A tag is spelled as in `theirs`, unless ours spells it otherwise than `base` did.
+    A tag is spelled as in `theirs`, unless ours spells it otherwise than `base` did. Where both sides wrote other
+    prose ours stands; `disputes_prose` tells.
     """
-    sides = [_spelled(text, canonical) for text in (base, ours, theirs)]
+    texts, proses = zip(*map(split_prose, (base, ours, theirs)), strict=True)
+    sides = [_spelled(text, canonical) for text in texts]
     before, mine, new = sides
     spelling = {**mine, **{tag: word for tag, word in new.items() if mine.get(tag, word) in {before.get(tag), word}}}
-    return ", ".join(spelling[tag] for tag in merge_tags(*map(list, sides)))
+    tags = ", ".join(spelling[tag] for tag in merge_tags(*map(list, sides)))
+    return join_prose(tags, merge_prose(*proses)[0]) if any(proses) else tags
+
+
+def disputes_prose(base: str, ours: str, theirs: str) -> bool:
+    """Whether both sides changed a caption's prose, differently."""
+    return not merge_prose(*(split_prose(text)[1] for text in (base, ours, theirs)))[1]
 
 
 def merge_records(
@@ -56,6 +66,10 @@ def merge_records(
             merged[name] = there
         elif name == "tags":
             merged[name] = _merge_categories(old or {}, here or {}, there or {})
+        elif name == "edits" and all(isinstance(side or {}, dict) for side in (old, here, there)):
+            wishes, sides = merge_records(old or {}, here or {}, there or {})
+            merged[name] = wishes or None
+            disputes += [f"{name}.{one}" for one in sides]
         elif name == "imported_at" and here and there:
             merged[name] = min(here, there)
         elif name != "original":

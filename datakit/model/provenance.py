@@ -6,9 +6,9 @@ from typing import Literal
 
 import msgspec
 
-Kind = Literal["person", "pending", "import", "stage", "unknown"]
-"""Beside what `Stage.origins` names: a person's operation, a hand edit not committed yet, an import, a stage's function
-that says no more, and what the history does not tell."""
+Kind = Literal["person", "pending", "import", "derived", "stage", "unknown"]
+"""Beside what `Stage.origins` names: a person's operation, a hand edit not committed yet, an import, a part of another
+item's image, a stage's function that says no more, and what the history does not tell."""
 
 
 class Doer(msgspec.Struct, frozen=True, kw_only=True):

@@ -41,6 +41,28 @@ class Scraped(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     upstream: dict[str, Any] | None = None
 
 
+Box = tuple[int, int, int, int]
+"""(x, y, width, height) in pixels of the upright image."""
+
+
+class Edits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a person wants done to this one image; the stage `edited` does it."""
+
+    crop_px: Box | None = None
+    background: str = ""
+    """Colour behind its transparency; '' for that of the settings."""
+
+
+class Derived(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Where an image that dsk made was taken from."""
+
+    item: str
+    """Its key when it was taken."""
+    sha256: str
+    """Of the image that it was taken from."""
+    crop_px: Box
+
+
 class Record(Scraped, frozen=True, kw_only=True, omit_defaults=True):
     """Everything that is known of a scraped image: what its site says, and what its file is."""
 
@@ -56,6 +78,9 @@ class Record(Scraped, frozen=True, kw_only=True, omit_defaults=True):
     """(width, height) as stored, before any EXIF rotation."""
     frame: int | None = None
     """Which frame of the moving picture `original`, from 0."""
+    edits: Edits | None = None
+    derived: Derived | None = None
+    """For a part of another item's image; such an item is no post of any site."""
     seen: tuple[str, ...] = ()
     """`facts_digest` of what the site said at the import and at each refresh, oldest first. What is among them is no
     news; and a record whose facts are no longer the last was edited by hand."""

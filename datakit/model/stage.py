@@ -1,13 +1,14 @@
 """What a stage is: a pure function over items, in two steps.
 
-`inspect` is the costly step, a function of one image's bytes alone, run on all cores and remembered by content.
+`inspect` is the costly step, a function of one image's bytes, run on all cores and remembered by content. What it is
+asked are looks: a stage may want several of one image, and each is remembered on its own.
 `decide` is the cheap step, over all items of the stage at once: it keeps, changes or drops each.
 Neither sees the disk, the clock or the network, so a stage gives the same tree wherever it runs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from typing import Any, Final, Literal, Protocol
 
 import msgspec
@@ -15,16 +16,38 @@ import msgspec
 from datakit.model.item import ImageRef
 from datakit.model.record import Record
 
+FAILED: Final = "error"
+"""Among a look's facts: why it could not be answered this time, which is not remembered."""
+
+
+class Look(msgspec.Struct, frozen=True, kw_only=True):
+    """One costly question about one image."""
+
+    name: str
+    """Where `Subject.facts` holds the answer."""
+    key: str
+    """What the answer depends on beside the image's bytes: what is asked, its version, a digest of `options`."""
+    options: Any = None
+    """For the function that answers."""
+
 
 class Product(msgspec.Struct, frozen=True, kw_only=True):
-    """What `inspect` found out of, or made from, one image."""
+    """What a look found out of, or made from, one image."""
 
     facts: dict[str, Any] = {}
-    """JSON values only: they are remembered on disk."""
+    """JSON values or bytes: they are remembered on disk."""
     image: bytes | None = None
-    """New content of the image; None when it stays as it is."""
+    """New content of the image; None when it stays as it is. Of all looks of a stage only one makes images."""
     extension: str = ""
     """Of `image`, without dot."""
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """One image's looks that nobody remembers."""
+
+    read: Callable[[], bytes]
+    """The image's bytes."""
+    looks: tuple[Look, ...]
 
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,10 +62,18 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     """Without its `upstream`."""
     scraped_caption: str | None = None
     """The caption file that came along with the scrape (raw/<key>.txt)."""
-    facts: dict[str, Any] = {}
-    """What `inspect` found for this image's content."""
+    facts: dict[str, dict[str, Any]] = {}
+    """Name of a look → what it found for this image's content."""
     made: ImageRef | None = None
     """The image that `inspect` made, already stored; None when it made none."""
+
+
+class Flag(msgspec.Struct, frozen=True, kw_only=True):
+    """Something about an item that a person should see, and that drops it not."""
+
+    rule: str
+    reason: str
+    evidence: dict[str, Any] = {}
 
 
 class Keep(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +82,7 @@ class Keep(msgspec.Struct, frozen=True, kw_only=True):
     key: str
     image: ImageRef
     caption: str | None = None
+    flags: tuple[Flag, ...] = ()
 
 
 class Drop(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,6 +130,14 @@ class KnownTags(Protocol):
         """One of `record.CATEGORIES`; '' for a tag that nobody knows."""
         ...
 
+    def count(self, tag: str) -> int:
+        """Posts that have the tag; 0 for a tag that nobody knows."""
+        ...
+
+    def implied(self, tag: str) -> frozenset[str]:
+        """All that a tag implies, also by way of others, without the tag itself."""
+        ...
+
     def blacklist(self) -> frozenset[str]:
         """Tags that the dataset leaves out everywhere."""
         ...
@@ -112,6 +152,9 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
     """Cheap; '' for a vocabulary that knows nothing."""
     profile_text: Callable[[str], str]
     """Name → TOML of a prompt profile; raises ConfigError where there is none."""
+    tagger: Callable[[str], Any]
+    """Name or path → a `datakit.taggers.finding.Found`, whose files need not be here; raises ConfigError for a name
+    that nobody knows."""
 
 
 class Prepared(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,7 +163,7 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     given: Any
     """What `decide`, `check`, `survey`, `scope`, `notes` and `origins` get where they say settings."""
     uses: dict[str, str] = {}
-    """What the outcome depends on beside the settings: name for people → digest."""
+    """What the outcome depends on beside the settings: name for people → digest; '' where it is not here to be told."""
 
 
 class Stage(msgspec.Struct, frozen=True, kw_only=True):
@@ -144,10 +187,16 @@ class Stage(msgspec.Struct, frozen=True, kw_only=True):
     `origins` where the scope is `all`."""
     check: Callable[[Collection[str], Any], None] | None = None
     """(concepts of all items, settings); raises ConfigError where they do not go together."""
-    inspect: Callable[[bytes, Any], Product] | None = None
-    """(image bytes, inspect_options(settings)) → product. Never raises on bad bytes: that is a fact."""
-    inspect_options: Callable[[Any], Any] | None = None
-    """The part of the settings that `inspect` depends on (JSON-able); None: it depends on none."""
+    looks: Callable[[Subject, Any], Sequence[Look]] | None = None
+    """(a subject without facts, settings) → what `decide` wants to know of its image; each name once."""
+    inspect: Callable[[bytes, Sequence[Look]], Sequence[Product]] | None = None
+    """(an image's bytes, those of its looks that nobody remembers) → a product for each, in their order. Never raises
+    on bad bytes: that is a fact."""
+    inspect_many: Callable[[Sequence[Job], Any], Generator[tuple[int, Sequence[Product]], None, None]] | None = None
+    """In the place of `inspect` where images are looked at together, as models do: (jobs, settings) → (a job's number,
+    a product for each of its looks) in any order, as they are ready. Whoever stops early closes the generator."""
+    retries: frozenset[str] = frozenset()
+    """Rules of flags whose items every run decides anew: what failed may succeed by now."""
     summarise: Callable[[Sequence[Subject], Sequence[Outcome]], str]
     """(subjects with their facts, every outcome) → the commit's subject after `name: `."""
     notes: Callable[[Sequence[Subject], Any], Sequence[str]] | None = None

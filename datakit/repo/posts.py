@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from datakit.errors import InputError, RepositoryError
+from datakit.errors import InputError
 from datakit.model.item import ImageRef, stem_of
 from datakit.model.order import RAW
 from datakit.model.record import Record, Scraped, decode_record
@@ -33,6 +33,8 @@ class Origin(msgspec.Struct, frozen=True, array_like=True):
     md5: str
     sha256: str
     original: str
+    is_part: bool = False
+    """Whether it is a part of another item's image, and so no post."""
 
     @property
     def post(self) -> Post | None:
@@ -115,7 +117,9 @@ class Posts:
     def _hash(self) -> None:
         """md5 of the images of which no site says it, remembered by content."""
         self._hashed = True
-        wanted = [key for key, origin in self.origins.items() if not origin.md5 and key in self._images]
+        wanted = [
+            key for key, origin in self.origins.items() if not (origin.md5 or origin.is_part) and key in self._images
+        ]
         names = {f"{_MD5_MEMO}{self.origins[key].sha256}": key for key in wanted}
         known = self._dataset.memo.get(names)
         missing = [name for name in names if name not in known]
@@ -133,11 +137,13 @@ class Posts:
     def _md5(self, key: str) -> str:
         path, blob = self._images[key]
         ref: ImageRef | None = self._dataset.image_ref(f"{RAW}/{path}", blob)
+        if ref is None:
+            return ""
         try:
-            data = self._dataset.lfs.read(ref.sha256) if ref else b""
-        except RepositoryError:
+            with self._dataset.lfs.path(ref.sha256).open("rb") as file:
+                return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+        except OSError:
             return ""  # an image that this clone lacks
-        return hashlib.md5(data, usedforsecurity=False).hexdigest() if ref else ""
 
 
 def _origins(dataset: Dataset, records: Mapping[str, bytes]) -> Iterator[tuple[str, Origin]]:
@@ -160,6 +166,8 @@ def _origins(dataset: Dataset, records: Mapping[str, bytes]) -> Iterator[tuple[s
 
 
 def _origin(record: Record) -> Origin:
+    if record.derived is not None:  # a part of a post's image is no post, whatever its record says
+        return Origin("", "", None, "", record.sha256, record.original, is_part=True)
     return Origin(record.site, record.post_id, record.page, record.md5, record.sha256, record.original)
 
 

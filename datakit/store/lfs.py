@@ -70,8 +70,8 @@ class LfsStore:
         except OSError:
             return False
 
-    def read(self, sha256: str) -> bytes:
-        """Content of an object.
+    def read(self, sha256: str, *, most_bytes: int = -1) -> bytes:
+        """Content of an object; with `most_bytes` no more than its beginning.
 
         Raises:
             RepositoryError: this clone has no such object.
@@ -79,7 +79,8 @@ class LfsStore:
         if sha256 == _EMPTY_SHA256:
             return b""
         try:
-            return self.path(sha256).read_bytes()
+            with self.path(sha256).open("rb") as file:
+                return file.read(most_bytes)
         except FileNotFoundError as error:
             raise RepositoryError(
                 f"image {sha256[:12]} is not in this clone", hint="dsk pull, or copy it from another clone"

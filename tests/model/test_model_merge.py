@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datakit.model.merge import merge_captions, merge_tags
+from datakit.model.merge import disputes_prose, merge_captions, merge_tags
 from datakit.tags.names import to_canonical
 
 TAGS = st.lists(st.sampled_from("abcdefgh"), max_size=8)
@@ -99,3 +100,19 @@ def test_our_spelling_wins_where_both_have_a_tag() -> None:
 def test_a_new_trigger_replaces_the_old_one_and_keeps_the_hand_edit() -> None:
     merged = merge_captions("old, 1girl, hat", "old, 1girl, my tag", "new, 1girl, hat", canonical=to_canonical)
     assert merged == "new, 1girl, my tag"
+
+
+PROSE_MERGES = [
+    ("a\n\nA dog.", "a, b\n\nA dog.", "a, c\n\nA cat.", "a, c, b\n\nA cat.", False),
+    ("a\n\nA dog.", "a\n\nMy dog.", "a, c\n\nA dog.", "a, c\n\nMy dog.", False),
+    ("a\n\nA dog.", "a\n\nMy dog.", "c\n\nA cat.", "c\n\nMy dog.", True),
+    ("a", "a, b", "a\n\nA dog.", "a, b\n\nA dog.", False),
+    ("a\n\nA dog.", "b", "a\n\nA dog.", "b", False),
+    ("a\n\nA dog.", "b\n\nA  dog.", "a\n\nA cat.", "b\n\nA cat.", False),
+]
+
+
+@pytest.mark.parametrize(("base", "ours", "theirs", "expected", "disputed"), PROSE_MERGES)
+def test_prose_is_merged_as_text(base: str, ours: str, theirs: str, expected: str, disputed: bool) -> None:
+    assert merge_captions(base, ours, theirs, canonical=to_canonical) == expected
+    assert disputes_prose(base, ours, theirs) is disputed

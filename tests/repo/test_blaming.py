@@ -198,7 +198,7 @@ def test_what_an_earlier_run_wrote_and_a_person_kept(advanced: Project) -> None:
     image.unlink()
     picture.save(image)
     save(advanced)
-    (root / "dsk.toml").write_text("[filtered]\nmin_side_px = 5000\n")
+    (root / "dsk.toml").write_text("[filtered.too-small]\nmin_side_px = 5000\n")
     advance(again(advanced), "wip")
     rows = causes(blame(again(advanced), ITEM))
     assert said(rows["blue_hair"]) == ("raw", "site", "danbooru, general")

@@ -191,7 +191,7 @@ def test_one_setting_set_otherwise_on_both(advanced: Project, prefer: str) -> No
     root = advanced.dataset.root
     part(
         advanced,
-        write("dsk.toml", '[cleaned]\ntrigger = "a" # mine\n[filtered]\nmin_side_px = 100\n'),
+        write("dsk.toml", '[cleaned]\ntrigger = "a" # mine\n[filtered.too-small]\nmin_side_px = 100\n'),
         write("dsk.toml", '[cleaned]\ntrigger = "b"\n'),
         run=False,
     )
@@ -329,7 +329,7 @@ def test_names_that_were_freed_and_taken_again(advanced: Project) -> None:
 
 def test_a_drop_outlives_a_merge_with_a_rule_that_agrees(advanced: Project) -> None:
     root = advanced.dataset.root
-    strict = "[filtered]\nmin_side_px = 1000\n"
+    strict = "[filtered.too-small]\nmin_side_px = 1000\n"
     part(advanced, lambda here: drop(here, ["aria/danbooru_0"], reason="x"), write("dsk.toml", strict))
     merge(again(advanced), "idea")
     advance(again(advanced), "wip")

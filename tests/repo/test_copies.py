@@ -147,7 +147,7 @@ def test_a_clone_without_images_works_for_captions(
     assert [one.stage for one in done] == ["cleaned", "wip", "export"]
     assert (root / "wip/aria/danbooru_0.txt").read_text() == "1girl, by hand"
     assert_clean(root, git)
-    (root / "dsk.toml").write_text("[filtered]\nmin_side_px = 100\n")
+    (root / "dsk.toml").write_text("[filtered.too-small]\nmin_side_px = 100\n")
     with pytest.raises(StateError, match=r"filtered: must look at images that are not in this clone: aria/danbooru_0"):
         advance(open_project(root))
     (root / "dsk.toml").unlink()

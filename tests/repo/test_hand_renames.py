@@ -278,7 +278,7 @@ def test_renames_in_a_dataset_whose_stages_never_ran(project: Project, git) -> N
 def test_a_lock_that_somebody_wrote_stays_as_it_is(advanced: Project, git) -> None:
     root = advanced.dataset.root
     lock = root / "filtered/stage.json"
-    lock.write_text(lock.read_text().replace('"version": 1', '"version": 0'))
+    lock.write_text(lock.read_text().replace('"version": 2', '"version": 0'))
     move(root, "wip/aria/danbooru_1", "wip/aria/smile", "png", "txt")
     assert "renamed" not in args(advanced)
     save(advanced)

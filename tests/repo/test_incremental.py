@@ -71,7 +71,7 @@ def test_a_removed_image_is_gone_everywhere(advanced: Project) -> None:
 
 def test_a_stage_of_nothing_is_empty(advanced: Project) -> None:
     root = advanced.dataset.root
-    done = advance(settings(advanced, "[filtered]\nmin_side_px = 9000\n"), "wip")
+    done = advance(settings(advanced, "[filtered.too-small]\nmin_side_px = 9000\n"), "wip")
     assert [one.stage for one in done] == list(COMPUTED)
     assert not list(root.glob("wip/*/*"))
     back = advance(settings(advanced, ""), "wip")
@@ -141,7 +141,7 @@ def edit_something(root: Path, chance: random.Random) -> None:
         for path in list(root.glob("captioned/*/*.txt"))[:1]:
             path.write_text(f"by_hand_{chance.randrange(9)}, 1girl")
     else:
-        (root / "dsk.toml").write_text(f"[filtered]\nmin_side_px = {256 + chance.randrange(2)}\n")
+        (root / "dsk.toml").write_text(f"[filtered.too-small]\nmin_side_px = {256 + chance.randrange(2)}\n")
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -102,10 +102,10 @@ def test_a_folder_of_ones_own_settings_survives_a_killed_init(tmp_path: Path) ->
 
     folder = tmp_path / "set"
     folder.mkdir()
-    (folder / "dsk.toml").write_text("[filtered]\nmin_side_px = 7\n")
+    (folder / "dsk.toml").write_text("[filtered.too-small]\nmin_side_px = 7\n")
     (folder / ".gitignore").write_text("mine\n")
     start_dataset(folder)
-    assert (folder / "dsk.toml").read_text() == "[filtered]\nmin_side_px = 7\n"
+    assert (folder / "dsk.toml").read_text() == "[filtered.too-small]\nmin_side_px = 7\n"
     assert (folder / ".gitignore").read_text().splitlines() == ["mine", "/.dsk/"]
     assert read_status(open_project(folder)).hand_edits == ()
     assert len(list(history(open_project(folder).dataset))) == 1

@@ -128,7 +128,7 @@ CASES: dict[str, tuple[str, Work, Work]] = {
     "two settings of one stage": (
         "",
         both(settings('[cleaned]\ntrigger = "a"\n\n\n\n'), ran),
-        both(settings('\n\n\n[filtered]\nmin_side_px = 10\n'), ran),
+        both(settings('\n\n\n[filtered.too-small]\nmin_side_px = 10\n'), ran),
     ),
     "one image twice, once here and once there": (
         "",

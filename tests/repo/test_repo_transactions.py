@@ -221,7 +221,7 @@ def test_what_git_has_not_finished_is_refused(project: Project, mark: str) -> No
 
 def test_an_unknown_setting_names_the_nearest(project: Project) -> None:
     root = project.dataset.root
-    for text, near in (("[filterd]\n", "filtered"), ("[filtered]\nmin_side = 1\n", "min_side_px")):
+    for text, near in (("[filterd]\n", "filtered"), ("[filtered.too-small]\nmin_side = 1\n", "min_side_px")):
         (root / "dsk.toml").write_text(text)
         with pytest.raises(ConfigError) as caught:
             advance(open_project(root))

@@ -42,7 +42,7 @@ def test_a_caption_written_in_wip_survives_and_gets_the_new_tags(advanced: Proje
 def test_an_image_deleted_from_filtered_stays_deleted(advanced: Project) -> None:
     root = advanced.dataset.root
     (root / "filtered/aria/danbooru_1.png").unlink()
-    again = settings(advanced, "[filtered]\nmin_side_px = 100\n")
+    again = settings(advanced, "[filtered.too-small]\nmin_side_px = 100\n")
     advance(again)
     assert not (root / "filtered/aria/danbooru_1.png").exists()
     assert not (root / "wip/aria/danbooru_1.png").exists()
@@ -51,13 +51,13 @@ def test_an_image_deleted_from_filtered_stays_deleted(advanced: Project) -> None
 
 def test_an_image_put_back_into_filtered_stays(project: Project) -> None:
     root = project.dataset.root
-    strict = settings(project, "[filtered]\nmin_side_px = 1000\n")
+    strict = settings(project, "[filtered.too-small]\nmin_side_px = 1000\n")
     with pytest.raises(StateError):
         advance(strict)  # everything is dropped, so there is nothing to edit
     assert not list(root.glob("filtered/*/*.png"))
     (root / "filtered/aria").mkdir(parents=True)
     (root / "filtered/aria/danbooru_0.png").write_bytes((root / "raw/aria/danbooru_0.png").read_bytes())
-    again = settings(project, "[filtered]\nmin_side_px = 999\n")
+    again = settings(project, "[filtered.too-small]\nmin_side_px = 999\n")
     advance(again)
     assert [path.name for path in root.glob("wip/*/*.png")] == ["danbooru_0.png"]
 
@@ -148,7 +148,7 @@ def test_files_that_dsk_does_not_manage_are_left_alone(advanced: Project) -> Non
     assert Path(root / "notes.md").exists()
 
 
-STRICT, LOOSE = "[filtered]\nmin_side_px = 1000\n", "[filtered]\nmin_side_px = 100\n"
+STRICT, LOOSE = "[filtered.too-small]\nmin_side_px = 1000\n", "[filtered.too-small]\nmin_side_px = 100\n"
 
 
 def test_a_person_who_took_out_what_a_rule_drops_for_a_while_has_the_last_word(advanced: Project) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 import pygit2
@@ -12,7 +12,7 @@ import pygit2
 from datakit.config import CONFIG_NAME
 from datakit.errors import StateError
 from datakit.model.item import CAPTION_EXTENSION, is_image, split_path
-from datakit.model.lock import Conflict, Dropped, Lock
+from datakit.model.lock import Conflict, Lock
 from datakit.model.mergetoml import merge_toml
 from datakit.model.order import COMPUTED, EXPORT, ORDER, RAW, before
 from datakit.repo.dataset import Dataset
@@ -27,6 +27,7 @@ from datakit.repo.transitions.incremental import decisions
 from datakit.repo.transitions.merging import merge_stage, still_open
 from datakit.store.objects import TREE_MODE, Change, Entry, Value, diff, edit_tree, find
 
+T = TypeVar("T")
 PREFER: Final = ("ours", "theirs")
 _BAKES: Final = "bakes/"
 _UNREAD: Final = b"merged: to be decided anew\n"
@@ -261,6 +262,7 @@ def _merge_locks(dataset: Dataset, base: Lock | None, ours: Lock | None, theirs:
         auto=auto.hex() if auto else "",
         inputs={**ours.inputs, source: _as_if_unread(dataset, ours.inputs.get(source, ""), others)},
         dropped=dropped,
+        flagged=_merge_verdicts(base.flagged if base else {}, ours.flagged, theirs.flagged),
         decided=_merge_decisions(base.decided if base else {}, ours.decided, theirs.decided),
     )
 
@@ -291,9 +293,7 @@ def _merge_decisions(base: Mapping[str, bool], ours: Mapping[str, bool], theirs:
     }
 
 
-def _merge_verdicts(
-    base: Mapping[str, Dropped], ours: Mapping[str, Dropped], theirs: Mapping[str, Dropped]
-) -> dict[str, Dropped]:
+def _merge_verdicts(base: Mapping[str, T], ours: Mapping[str, T], theirs: Mapping[str, T]) -> dict[str, T]:
     kept = {key: drop for key, drop in ours.items() if key in theirs or key not in base}
     return {**{key: drop for key, drop in theirs.items() if key in ours or key not in base}, **kept}
 

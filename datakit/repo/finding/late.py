@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
-from datakit.errors import InputError, RepositoryError, StateError
-from datakit.model.item import split_path
+import msgspec
+
+from datakit.errors import RepositoryError, StateError
+from datakit.model.item import ImageRef, split_path
 from datakit.model.order import RAW
 from datakit.model.progress import Progress
 from datakit.repo.dataset import Dataset
@@ -20,9 +23,13 @@ from datakit.store.parallel import spread
 from datakit.tags.query.evaluating import bits_at, interval, rows_of
 from datakit.tags.query.parsing import Between, Compare, Match, Near
 
-_HASH_PREFIX: Final = "phash:1:"
+_REMEMBER_EVERY_S: Final = 2.0
+"""What was found is written down this often, so that whoever stops the work keeps it."""
 _TOKENS_PREFIX: Final = "tokens:1:"
 Counter = Callable[[str], int]
+
+if TYPE_CHECKING:
+    from datakit.images.hashes import Hashes
 
 
 class LateWords:
@@ -123,41 +130,68 @@ def _digest(text: str) -> str:
 
 
 def image_hashes(dataset: Dataset, blobs: Iterable[bytes], progress: Progress) -> Mapping[bytes, int]:
-    """Pointer's blob id → perceptual hash of its image, 64 bits; those that cannot be read are left out.
+    """Pointer's blob id → pHash of its image, 64 bits; those that cannot be read are left out."""
+    refs = {blob: ref for blob in blobs if (ref := _image(dataset, blob)) is not None}
+    hashes = look_hashes(dataset, refs.values(), progress)
+    return {blob: hashes[ref.sha256].phash for blob, ref in refs.items() if ref.sha256 in hashes}
 
-    The hash is that of imagehash.phash, of the image upright and on white; computed once for each content.
+
+def look_hashes(dataset: Dataset, images: Iterable[ImageRef], progress: Progress) -> dict[str, Hashes]:
+    """sha256 → hashes of each image, computed once for each content; those that cannot be read are left out.
+
+    They are remembered as the look that stages ask, so that neither computes what the other did.
     """
-    wanted = {f"{_HASH_PREFIX}{blob.hex()}": blob for blob in blobs}
-    found = {wanted[name]: int.from_bytes(value, "big") for name, value in dataset.memo.get(wanted).items()}
-    missing = [blob for blob in wanted.values() if blob not in found]
-    places = [_place(dataset, blob) for blob in missing]
-    fresh: dict[bytes, int] = {}
-    for done, (blob, value) in enumerate(zip(missing, spread(_hash, places), strict=True), 1):
-        progress("looking at images", done, len(missing))
-        if value is not None:
-            fresh[blob] = value
-    dataset.memo.put((f"{_HASH_PREFIX}{blob.hex()}", value.to_bytes(8, "big")) for blob, value in fresh.items())
-    return found | fresh
+    from datakit.images.hashes import from_facts
+    from datakit.images.looks import HASHED
 
+    wanted = {f"{HASHED.key}:{image.sha256}": image for image in images}
+    known = {name: _facts_in(value) for name, value in dataset.memo.get(wanted).items()}
+    missing = [name for name in wanted if name not in known]
+    fresh: dict[str, dict[str, Any]] = {}
+    written = time.monotonic()
 
-def _place(dataset: Dataset, blob: bytes) -> Path | None:
+    def remember() -> None:
+        dataset.memo.put(
+            (name, msgspec.msgpack.encode({"facts": facts, "made": None})) for name, facts in fresh.items()
+        )
+        known.update(fresh)
+        fresh.clear()
+
+    paths = [dataset.lfs.path(wanted[name].sha256) for name in missing]
     try:
-        ref = dataset.image_ref(f"{RAW}/x.png", blob)
+        for done, (name, facts) in enumerate(zip(missing, spread(_hashed, paths), strict=True), 1):
+            progress("looking at images", done, len(missing))
+            if facts is not None:
+                fresh[name] = facts
+            if time.monotonic() - written > _REMEMBER_EVERY_S:
+                remember()
+                written = time.monotonic()
+    finally:
+        remember()
+    found = {wanted[name].sha256: from_facts(facts) for name, facts in known.items()}
+    return {sha256: hashes for sha256, hashes in found.items() if hashes is not None}
+
+
+def _facts_in(value: bytes) -> dict[str, Any]:
+    facts: dict[str, Any] = msgspec.msgpack.decode(value)["facts"]
+    return facts
+
+
+def _image(dataset: Dataset, blob: bytes) -> ImageRef | None:
+    try:
+        return dataset.image_ref(f"{RAW}/x.png", blob)
     except RepositoryError:
         return None  # an image that is not committed yet has no pointer
-    return dataset.lfs.path(ref.sha256) if ref else None
 
 
-def _hash(path: Path | None) -> int | None:
-    from imagehash import phash  # numpy and scipy, which nothing else of this needs
+def _hashed(path: Path) -> dict[str, Any] | None:
+    """The facts of an image file; None where there is none, which another time may be different."""
+    from datakit.images.decode import UnreadableImage
+    from datakit.images.hashes import hash_file, to_facts
 
-    from datakit.images.convert import to_srgb_rgb
-    from datakit.images.decode import open_bounded
-
-    if path is None:
-        return None
     try:
-        image = to_srgb_rgb(open_bounded(path.read_bytes()), background=(255, 255, 255))
-    except (InputError, OSError):
+        return to_facts(hash_file(path.read_bytes()))
+    except UnreadableImage as error:
+        return {"unreadable": error.reason}
+    except OSError:
         return None
-    return int(str(phash(image)), 16)

@@ -114,6 +114,11 @@ class Mover:
             inputs={name: self._tree_id(oid) for name, oid in lock.inputs.items()},
             auto=self._tree_id(lock.auto),
             dropped={self.path(key): self._drop(key, drop) for key, drop in verdicts.items()},
+            flagged={
+                self.path(key): tuple(self._drop(key, one) for one in found)
+                for key, found in lock.flagged.items()
+                if not self._is_overwritten(key)
+            },
             conflicts={self.path(path): conflict for path, conflict in lock.conflicts.items()},
             decided={self.path(key): stays for key, stays in lock.decided.items() if not self._is_overwritten(key)},
         )

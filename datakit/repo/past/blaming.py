@@ -174,6 +174,10 @@ class Blamer:
         record = self._record(self._tracer.blob(at.tree, ItemFile(RAW, key, RECORD_EXTENSION).path))
         if record is None:
             return cause
+        if record.derived is not None:
+            x, y, width, height = record.derived.crop_px
+            detail = f"{record.derived.item}, {width} x {height} at {x}, {y}"
+            return msgspec.structs.replace(cause, kind="derived", detail=detail)
         post = f"{record.site} post {record.post_id}".strip() if record.post_id else record.site
         where = ", ".join(filter(None, (post, next(iter(record.urls), ""), record.original)))
         return msgspec.structs.replace(cause, detail=where)

@@ -10,14 +10,14 @@ import msgspec
 
 from datakit.config import CONFIG_NAME, decode, digest
 from datakit.errors import ConfigError, StateError
-from datakit.model.lock import Lock
+from datakit.model.lock import Lock, changed_uses
 from datakit.model.order import RAW, before
 from datakit.model.progress import silent
 from datakit.model.stage import IMAGE, Origin, Prepared, Stage, Subject, needs_survey
 from datakit.repo.dataset import Dataset
 from datakit.repo.past.tracing import Position, Tracer
 from datakit.repo.stagetree import ItemFiles, TreeView, read_items, read_lock, stage_tree
-from datakit.repo.transitions.inspecting import inspected
+from datakit.repo.transitions.inspecting import inspected, recalled
 from datakit.repo.transitions.subjects import read_subjects
 from datakit.tags.captions import parse_tags
 
@@ -71,6 +71,8 @@ def read_run(
     if stage.survey is not None and needs_survey(stage, given):
         whole = [read_items(dataset, tree) for tree in trees]
         given = stage.survey(read_subjects(dataset, whole[0], whole[1], is_raw=source == RAW)[0], given)
+    if subject is not None:
+        subject = recalled(dataset, stage, given, subject)
     made = _item(dataset, bytes.fromhex(lock.auto) or None, key)
     return StageRun(
         stage=stage,
@@ -92,7 +94,7 @@ def image_origin(dataset: Dataset, run: StageRun) -> Origin:
     name = run.stage.name
     if run.stage.origins is not None and run.subject is not None:
         try:
-            (seen,) = inspected(dataset, run.stage, run.settings, [run.subject], silent)
+            (seen,) = inspected(dataset, run.stage, run.given, [run.subject], silent)
         except StateError:  # the image is not in this clone
             return Origin(kind="stage", detail=f"made by {name}")
         found = run.stage.origins(seen, run.given).get(IMAGE)
@@ -149,7 +151,7 @@ def _settings(
         alike = sum(lock.uses.get(name) == value for name, value in prepared.uses.items()) + 1 if fits else 0
         if alike > best[0]:
             best = (alike, settings, prepared.given)
-        if fits and prepared.uses == lock.uses:
+        if fits and not changed_uses(lock, prepared.uses):
             break
     if best[0] < 0:
         return stage.settings(), stage.settings()

@@ -2,47 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+import time
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
+from functools import partial
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from datakit.config import digest
 from datakit.errors import StateError
+from datakit.images.decode import BYTE_LIMIT
 from datakit.model.item import ImageRef
 from datakit.model.progress import Progress
-from datakit.model.stage import Product, Stage, Subject
+from datakit.model.stage import FAILED, Job, Look, Product, Stage, Subject
 from datakit.repo.dataset import Dataset
 from datakit.store.parallel import spread
 
-
-def inspected(
-    dataset: Dataset, stage: Stage, settings: Any, subjects: Sequence[Subject], progress: Progress
-) -> list[Subject]:
-    """Give each subject what the stage's costly function finds, from the memo where it was found before.
-
-    Raises:
-        StateError: an image that must be looked at is not in this clone.
-    """
-    if stage.inspect is None:
-        return list(subjects)
-    options = stage.inspect_options(settings) if stage.inspect_options else None
-    prefix = f"{stage.name}:{stage.version}:{digest(options)}:"
-    wanted = {subject.image.sha256: subject.image for subject in subjects}
-    known = {
-        key.removeprefix(prefix): msgspec.msgpack.decode(value, type=_Remembered)
-        for key, value in dataset.memo.get(prefix + sha for sha in wanted).items()
-    }
-    known = {sha: found for sha, found in known.items() if found.made is None or dataset.lfs.has(found.made)}
-    missing = [ref for sha, ref in wanted.items() if sha not in known]
-    _refuse_missing(dataset, stage.name, subjects, missing)
-    fresh = _compute(dataset, _bound(stage.inspect, options), missing, lambda n: progress(stage.name, n, len(missing)))
-    dataset.memo.put((prefix + sha, msgspec.msgpack.encode(found)) for sha, found in fresh.items())
-    known.update(fresh)
-    return [
-        msgspec.structs.replace(subject, facts=known[subject.image.sha256].facts, made=known[subject.image.sha256].made)
-        for subject in subjects
-    ]
+_MOST_BYTES: Final = BYTE_LIMIT + 1
+"""More are not read: that there are more is what the decoder must know."""
+_REMEMBER_EVERY_S: Final = 2.0
+"""What was found is written down this often, so that whoever stops the work keeps it."""
 
 
 class _Remembered(msgspec.Struct, frozen=True):
@@ -50,8 +29,72 @@ class _Remembered(msgspec.Struct, frozen=True):
     made: ImageRef | None
 
 
-def _refuse_missing(dataset: Dataset, stage: str, subjects: Sequence[Subject], wanted: Sequence[ImageRef]) -> None:
-    absent = {ref.sha256 for ref in wanted if ref.size_bytes and not dataset.lfs.has(ref)}
+class _Wanted(NamedTuple):
+    """An image with the looks that nobody remembers."""
+
+    image: ImageRef
+    looks: tuple[Look, ...]
+
+
+def inspected(
+    dataset: Dataset, stage: Stage, given: Any, subjects: Sequence[Subject], progress: Progress
+) -> list[Subject]:
+    """Give each subject what the stage's costly function finds, from the memo where it was found before.
+
+    Raises:
+        StateError: an image that must be looked at is not in this clone.
+    """
+    if stage.looks is None:
+        return list(subjects)
+    looks = [tuple(stage.looks(subject, given)) for subject in subjects]
+    names = {memo_name(look, subject.image) for subject, mine in zip(subjects, looks, strict=True) for look in mine}
+    known = _remembered(dataset, names)
+    wanted: dict[str, _Wanted] = {}
+    for subject, mine in zip(subjects, looks, strict=True):
+        image = subject.image
+        missing = {look.key: look for look in mine if memo_name(look, image) not in known}
+        if missing:
+            asked = {look.key: look for look in wanted[image.sha256].looks} if image.sha256 in wanted else {}
+            wanted[image.sha256] = _Wanted(image, tuple({**missing, **asked}.values()))
+    _refuse_missing(dataset, stage.name, subjects, wanted)
+    known |= _look(dataset, stage, given, list(wanted.values()), progress)
+    return [_informed(subject, mine, known) for subject, mine in zip(subjects, looks, strict=True)]
+
+
+def recalled(dataset: Dataset, stage: Stage, given: Any, subject: Subject) -> Subject:
+    """The subject with what is remembered of its image; looks that nobody remembers are not among its facts."""
+    return all_recalled(dataset, stage, given, [subject])[0]
+
+
+def all_recalled(dataset: Dataset, stage: Stage, given: Any, subjects: Sequence[Subject]) -> list[Subject]:
+    """As `recalled`, of many subjects at once."""
+    looks = [tuple(stage.looks(subject, given)) if stage.looks is not None else () for subject in subjects]
+    names = {memo_name(look, subject.image) for subject, mine in zip(subjects, looks, strict=True) for look in mine}
+    known = _remembered(dataset, names)
+    return [
+        _informed(subject, [look for look in mine if memo_name(look, subject.image) in known], known)
+        for subject, mine in zip(subjects, looks, strict=True)
+    ]
+
+
+def memo_name(look: Look, image: ImageRef) -> str:
+    """What a look's answer is remembered by."""
+    return f"{look.key}:{image.sha256}"
+
+
+def _informed(subject: Subject, looks: Sequence[Look], known: Mapping[str, _Remembered]) -> Subject:
+    found = {look.name: known[memo_name(look, subject.image)] for look in looks}
+    made = next((one.made for one in found.values() if one.made is not None), None)
+    return msgspec.structs.replace(subject, facts={name: one.facts for name, one in found.items()}, made=made)
+
+
+def _remembered(dataset: Dataset, names: set[str]) -> dict[str, _Remembered]:
+    found = {name: msgspec.msgpack.decode(value, type=_Remembered) for name, value in dataset.memo.get(names).items()}
+    return {name: one for name, one in found.items() if one.made is None or dataset.lfs.has(one.made)}
+
+
+def _refuse_missing(dataset: Dataset, stage: str, subjects: Sequence[Subject], wanted: Mapping[str, _Wanted]) -> None:
+    absent = {sha for sha, one in wanted.items() if one.image.size_bytes and not dataset.lfs.has(one.image)}
     if absent:
         keys = [subject.key for subject in subjects if subject.image.sha256 in absent]
         more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
@@ -61,22 +104,57 @@ def _refuse_missing(dataset: Dataset, stage: str, subjects: Sequence[Subject], w
         )
 
 
-def _bound(inspect: Callable[[bytes, Any], Product], options: Any) -> Callable[[bytes], Product]:
-    return lambda data: inspect(data, options)
-
-
-def _compute(
-    dataset: Dataset, inspect: Callable[[bytes], Product], refs: Sequence[ImageRef], tell: Callable[[int], None]
+def _look(
+    dataset: Dataset, stage: Stage, given: Any, wanted: Sequence[_Wanted], progress: Progress
 ) -> dict[str, _Remembered]:
-    lfs = dataset.lfs
-
-    def work(ref: ImageRef) -> tuple[str, _Remembered]:
-        product = inspect(lfs.read(ref.sha256))
-        made = lfs.ingest_bytes(product.image, product.extension) if product.image is not None else None
-        return ref.sha256, _Remembered(product.facts, made)
-
+    """Memo's name → answer of every look; each is in the memo at most `_REMEMBER_EVERY_S` after it was found."""
     found: dict[str, _Remembered] = {}
-    for number, (sha, remembered) in enumerate(spread(work, refs), 1):
-        found[sha] = remembered
-        tell(number)
+    fresh: dict[str, _Remembered] = {}
+    written = time.monotonic()
+
+    def remember() -> None:
+        lasting = {name: one for name, one in fresh.items() if FAILED not in one.facts}
+        dataset.memo.put((name, msgspec.msgpack.encode(one)) for name, one in lasting.items())
+        found.update(fresh)
+        fresh.clear()
+
+    with closing(_answers(dataset, stage, given, wanted)) as answers:
+        try:
+            for number, (one, products) in enumerate(answers, 1):
+                for look, product in zip(one.looks, products, strict=True):
+                    fresh[memo_name(look, one.image)] = product
+                progress(stage.name, number, len(wanted))
+                if time.monotonic() - written > _REMEMBER_EVERY_S:
+                    remember()
+                    written = time.monotonic()
+        finally:
+            remember()
     return found
+
+
+def _answers(
+    dataset: Dataset, stage: Stage, given: Any, wanted: Sequence[_Wanted]
+) -> Generator[tuple[_Wanted, list[_Remembered]], None, None]:
+    """Every image with its looks' answers, as they are ready; the images that were made are in the store."""
+
+    def read(one: _Wanted) -> bytes:
+        return dataset.lfs.read(one.image.sha256, most_bytes=_MOST_BYTES)
+
+    def stored(product: Product) -> _Remembered:
+        made = dataset.lfs.ingest_bytes(product.image, product.extension) if product.image is not None else None
+        return _Remembered(product.facts, made)
+
+    if stage.inspect_many is not None:
+        jobs = [Job(read=partial(read, one), looks=one.looks) for one in wanted]
+        if jobs:
+            with closing(stage.inspect_many(jobs, given)) as found:
+                for number, products in found:
+                    yield wanted[number], [stored(product) for product in products]
+        return
+    inspect = stage.inspect
+    assert inspect is not None
+
+    def work(one: _Wanted) -> tuple[_Wanted, list[_Remembered]]:
+        return one, [stored(product) for product in inspect(read(one), one.looks)]
+
+    yield from spread(work, wanted)

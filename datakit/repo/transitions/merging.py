@@ -10,7 +10,7 @@ import msgspec
 
 from datakit.model.item import CAPTION_EXTENSION, RECORD_EXTENSION, is_image, split_path
 from datakit.model.lock import Conflict, Lock
-from datakit.model.merge import merge_captions
+from datakit.model.merge import disputes_prose, merge_captions
 from datakit.model.record import encode_json
 from datakit.model.refresh import merge_refreshed
 from datakit.repo.dataset import Dataset
@@ -61,7 +61,7 @@ def merge_stage(
         if their not in {change.old, change.new}:
             value, clear = _resolve(dataset, change, made, sides[1])
         if not clear:
-            conflicts[change.path] = _conflict(change.new, their)
+            conflicts[change.path] = _conflict(value, their)
         edits[change.path] = value
         if change.new is not None and is_image(change.path):
             placed.add(split_path(change.path)[0])
@@ -161,7 +161,7 @@ def _resolve(dataset: Dataset, change: Change, made: TreeView, ours: TreeView) -
     merged = merge_captions(*texts, canonical=to_canonical)
     if not merged and None in {change.new, made.blob(change.path)}:
         return None, True
-    return dataset.objects.blob(merged.encode()), True
+    return dataset.objects.blob(merged.encode()), not disputes_prose(*texts)
 
 
 def _resolve_record(dataset: Dataset, change: Change, their: bytes | None) -> tuple[bytes | None, bool]:

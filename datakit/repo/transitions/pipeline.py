@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from datakit.config import digest
 from datakit.errors import StateError
 from datakit.model.item import CAPTION_EXTENSION, LOCK_NAME
-from datakit.model.lock import Dropped, Lock, item_of
+from datakit.model.lock import Dropped, Lock, changed_uses, item_of
 from datakit.model.order import RAW
 from datakit.model.progress import Progress
 from datakit.model.stage import Drop, Keep, Outcome, Prepared, Stage, Subject, scope_of, surveyed
@@ -25,6 +25,8 @@ from datakit.repo.transitions.inspecting import inspected
 from datakit.repo.transitions.merging import merge_stage
 from datakit.repo.transitions.subjects import read_subjects
 from datakit.store.objects import Value, edit_tree
+
+T = TypeVar("T")
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,6 +68,8 @@ class Transition(msgspec.Struct, frozen=True, kw_only=True):
     """Of those."""
     dropped: dict[str, Dropped] = {}
     """In this run."""
+    flagged: dict[str, tuple[Dropped, ...]] = {}
+    """Items that went on in this run though a rule found something about them."""
     conflicts: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     """What a person should know: metadata that is no record, captions that went, what a format cannot express."""
@@ -81,18 +85,14 @@ def staleness(dataset: Dataset, root: bytes | None, step: Step) -> str:
         return "its function is newer"
     if lock.config != step.config:
         return f"[{step.stage.name}] in dsk.toml changed"
-    if lock.uses != step.uses:
-        return f"{_changed(lock.uses, step.uses)} changed"
+    changed = changed_uses(lock, step.uses)
+    if changed:
+        return f"{' and '.join(changed)} changed"
     for name in (step.source, RAW):
         tree = stage_tree(dataset, root, name)
         if lock.inputs.get(name, "") != (tree.hex() if tree else ""):
             return f"{name} changed"
     return ""
-
-
-def _changed(before: Mapping[str, str], now: Mapping[str, str]) -> str:
-    """Names of what a stage uses that is not what it was: `the vocabulary and profile noobai`."""
-    return " and ".join(name for name in sorted({*before, *now}) if before.get(name) != now.get(name))
 
 
 def run_step(txn: Transaction, step: Step, progress: Progress) -> Transition:
@@ -113,7 +113,7 @@ def run_step(txn: Transaction, step: Step, progress: Progress) -> Transition:
         step.stage.check(concepts_of(dataset, source), step.given)
     keys = reach(dataset, root, step)
     subjects, shared, problems = _subjects(dataset, step, source, raw, keys)
-    subjects = inspected(dataset, step.stage, step.settings, subjects, progress)
+    subjects = inspected(dataset, step.stage, step.given, subjects, progress)
     given = surveyed(step.stage, subjects, step.given)
     outcomes = [*step.stage.decide(subjects, given), *shared]
     base = bytes.fromhex(lock.auto) if lock and lock.auto else None
@@ -123,15 +123,16 @@ def run_step(txn: Transaction, step: Step, progress: Progress) -> Transition:
     there = TreeView(dataset, source)  # what the stage before lacks, no function has judged
     applied = {key: stays for key, stays in decided.items() if not stays or there.item(key).images}
     merged = merge_stage(dataset, base, ours, auto, previous=lock, decided=applied)
-    fresh = _dropped(outcomes)
+    fresh, flagged = _dropped(outcomes), _flagged(outcomes)
     new_lock = Lock(
         stage=name,
         version=step.stage.version,
         config=step.config,
-        uses=step.uses,
+        uses={name: now or (lock.uses.get(name, "") if lock else "") for name, now in step.uses.items()},
         inputs={step.source: _hex(source), RAW: _hex(raw)},
         auto=_hex(auto),
-        dropped={**_dropped_before(lock, keys), **fresh},
+        dropped={**_before(lock.dropped if lock else {}, keys), **fresh},
+        flagged={**_before(lock.flagged if lock else {}, keys), **flagged},
         conflicts=merged.conflicts,
         decided=decided,
     )
@@ -149,6 +150,7 @@ def run_step(txn: Transaction, step: Step, progress: Progress) -> Transition:
         num_computed=len(outcomes),
         num_kept=sum(isinstance(outcome, Keep) for outcome in outcomes),
         dropped=fresh,
+        flagged=flagged,
         conflicts=tuple(merged.conflicts),
         notes=(*problems, *(step.stage.notes(subjects, given) if step.stage.notes else ()), *_gone(name, merged.gone)),
     )
@@ -157,10 +159,17 @@ def run_step(txn: Transaction, step: Step, progress: Progress) -> Transition:
 def reach(dataset: Dataset, root: bytes | None, step: Step) -> set[str] | None:
     """Keys of the items that a run must decide anew; None for all of them."""
     lock = read_lock(dataset, root, step.stage.name)
-    if lock is not None and (lock.version, lock.config, lock.uses) != (step.stage.version, step.config, step.uses):
+    if lock is not None and (lock.version, lock.config) != (step.stage.version, step.config):
+        lock = None
+    if lock is not None and changed_uses(lock, step.uses):
         lock = None
     inputs = {name: stage_tree(dataset, root, name) for name in (step.source, RAW)}
-    return changed_keys(dataset, lock, inputs, step.source, scope_of(step.stage, step.given))
+    changed = changed_keys(dataset, lock, inputs, step.source, scope_of(step.stage, step.given))
+    return changed if changed is None or lock is None else changed | _to_be_retried(lock, step.stage)
+
+
+def _to_be_retried(lock: Lock, stage: Stage) -> set[str]:
+    return {key for key, flags in lock.flagged.items() if any(flag.rule in stage.retries for flag in flags)}
 
 
 def _subjects(
@@ -222,8 +231,18 @@ def _dropped(outcomes: Iterable[Outcome]) -> dict[str, Dropped]:
     }
 
 
-def _dropped_before(lock: Lock | None, keys: set[str] | None) -> dict[str, Dropped]:
+def _flagged(outcomes: Iterable[Outcome]) -> dict[str, tuple[Dropped, ...]]:
+    return {
+        outcome.key: tuple(
+            Dropped(rule=flag.rule, reason=flag.reason, evidence=flag.evidence) for flag in outcome.flags
+        )
+        for outcome in outcomes
+        if isinstance(outcome, Keep) and outcome.flags
+    }
+
+
+def _before(verdicts: Mapping[str, T], keys: set[str] | None) -> dict[str, T]:
     """Verdicts of earlier runs on items that were not decided anew."""
-    if lock is None or keys is None:
+    if keys is None:
         return {}
-    return {key: drop for key, drop in lock.dropped.items() if key not in keys and item_of(key) not in keys}
+    return {key: verdict for key, verdict in verdicts.items() if key not in keys and item_of(key) not in keys}
