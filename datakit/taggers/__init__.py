@@ -1,0 +1,1 @@
+"""Taggers: models that see tags in images, each declared by a spec."""
