@@ -1,4 +1,5 @@
-"""Captions made of tags: read from any of the usual layouts, written in one."""
+"""Captions made of tags, with prose behind them where there is some: read from any of the usual layouts, written in
+one."""
 
 from __future__ import annotations
 
@@ -6,29 +7,73 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+from datakit.model.prose import join_prose, split_prose
 from datakit.tags.names import to_canonical, to_prompt
+
+__all__ = [
+    "SEPARATOR",
+    "format_canonical",
+    "format_prompt",
+    "join_prose",
+    "looks_like_prose",
+    "parse_tags",
+    "spell_tags",
+    "split_prose",
+    "without_blank_lines",
+]
 
 SEPARATOR: Final = ", "
 _BETWEEN_TAGS: Final = re.compile(r"[,\r\n]")
+_BLANK_LINES: Final = re.compile(r"(?:\r?\n[^\S\n]*)+\n")
+_SENTENCE_END: Final = re.compile(r"""[^\W\d_]{2,}[.!?][)"'\u201d\u2019]*(?:\s|$)""")
+_WIDE_SENTENCE_END: Final = "\u3002"
+_GLUE: Final = frozenset(
+    {
+        *("a", "an", "the", "is", "are", "was", "has", "have", "with", "and", "his", "her", "their", "its"),
+        *("while", "who", "that", "which", "there", "this", "wearing", "standing", "sitting", "holding"),
+    }
+)
+"""Words of sentences that a list of tags hardly has."""
+_LONG_PIECE: Final = 5.0
+_SHORT_PIECE: Final = 2.0
+"""Words between two commas, in the mean: of sentences, and at least where something ends like one."""
 
 
 def parse_tags(text: str, *, keep_duplicates: bool = False) -> tuple[str, ...]:
     """Canonical names of a caption's tags, in its order.
 
-    Reads `a_b, c_d`, `a b, c d` and one tag a line; empty places are left out. A tag that comes again is left out
-    too, unless `keep_duplicates`.
+    Reads `a_b, c_d`, `a b, c d` and one tag a line; empty places are left out, and prose. A tag that comes again is
+    left out too, unless `keep_duplicates`.
     """
-    found = filter(None, map(to_canonical, _BETWEEN_TAGS.split(text)))
+    found = filter(None, map(to_canonical, _BETWEEN_TAGS.split(split_prose(text)[0])))
     return tuple(found) if keep_duplicates else tuple(dict.fromkeys(found))
 
 
 def spell_tags(text: str) -> dict[str, str]:
-    """Canonical name → how the caption writes it, in the caption's order."""
+    """Canonical name → how the caption writes it, in the caption's order; prose is left out."""
     found: dict[str, str] = {}
-    for piece in _BETWEEN_TAGS.split(text):
+    for piece in _BETWEEN_TAGS.split(split_prose(text)[0]):
         found.setdefault(to_canonical(piece), piece.strip())
     found.pop("", None)
     return found
+
+
+def looks_like_prose(text: str) -> bool:
+    """Whether a caption is sentences rather than a list of tags: by its length between commas, by how it ends, and by
+    words that tags hardly have. `a photo of a dog` is; `1girl, hand on own hip, looking at viewer` is not."""
+    if _WIDE_SENTENCE_END in text:
+        return True
+    words = text.lower().split()
+    pieces = sum(1 for piece in _BETWEEN_TAGS.split(text) if piece.strip())
+    if not pieces or not _GLUE.intersection(word.strip(".,;:!?()\"'") for word in words):
+        return False
+    mean = len(words) / pieces
+    return mean >= _LONG_PIECE or (mean >= _SHORT_PIECE and _SENTENCE_END.search(text) is not None)
+
+
+def without_blank_lines(text: str) -> str:
+    """A list of tags in which blank lines part tags, and no prose from them."""
+    return _BLANK_LINES.sub("\n", text).strip()
 
 
 def format_canonical(tags: Iterable[str]) -> str:

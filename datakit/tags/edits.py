@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Final, Literal, NamedTuple
 
-from datakit.tags.captions import parse_tags
+from datakit.tags.captions import join_prose, parse_tags, split_prose
 from datakit.tags.names import to_canonical, to_prompt
 from datakit.tags.query.parsing import Pattern, fits, regex_of
 
@@ -36,7 +36,8 @@ Edit = Callable[[Words, Collection[str]], Words]
 
 
 def read_words(text: str) -> Words:
-    """The tags and bars of a caption, in its order; a tag may come twice."""
+    """The tags and bars of a caption, in its order; a tag may come twice. Prose is left out."""
+    text = split_prose(text)[0]
     if BAR not in text:
         return tuple([Word(tag, piece.strip()) for piece in _BETWEEN.split(text) if (tag := to_canonical(piece))])
     found: list[Word] = []
@@ -56,11 +57,14 @@ def tags_in(text: str) -> tuple[str, ...]:
 def write_words(words: Sequence[Word], old: str, spell: Callable[[str], str]) -> str:
     """The caption of some words in the layout of the old one, which comes back as it is where nothing changed.
 
-    `spell` writes a new tag.
+    `spell` writes a new tag. Prose stays behind the tags.
     """
     words = tuple(words)
     if words == read_words(old):
         return old
+    tags, prose = split_prose(old)
+    if prose:
+        return join_prose(write_words(words, tags, spell), prose)
     found = _SEPARATOR.search(old.strip())
     separator = found[0] if found else ", "
     parts: list[str] = []

@@ -5,7 +5,7 @@ Nothing is escaped: trainers read captions literally.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
@@ -45,7 +45,7 @@ def compose(
     *,
     trigger: str = "",
     words: Mapping[Word, Sequence[Said]] = _NO_WORDS,
-    blacklist: Collection[str] = (),
+    blacklist: Container[str] = (),
     keep_underscores: bool = False,
 ) -> list[Piece]:
     """A prompt, in the profile's order; no name in it twice.
@@ -101,7 +101,7 @@ def to_training_prompt(
     tags: Iterable[str],
     *,
     trigger: str = "",
-    blacklist: Collection[str] = (),
+    blacklist: Container[str] = (),
     keep_underscores: bool = False,
 ) -> str:
     """The plain prompt of an image: the trigger as it was typed, then its tags in their order, each once.

@@ -43,7 +43,7 @@ def test_every_profile_has_cases_and_says_what_it_is_for() -> None:
     ("text", "message", "hint"),
     [
         ('order = ["triger", "general"]', "order: there is no 'triger'", "did you mean 'trigger'?"),
-        (HEAD + "qualty = 1", "unknown key 'qualty'", "did you mean 'quality'?"),
+        (HEAD + "qualty = 1", "unknown key 'qualty'", "did you mean [quality]?"),
         (
             HEAD + "[quality]\nlevls = []",
             "vocab/profiles/x.toml quality: unknown key 'levls'",
