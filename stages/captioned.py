@@ -1,91 +1,112 @@
-"""The images with their tags: canonical names, `a_b, c_d`, from the scrape.
+"""The images with their tags: canonical names, `a_b, c_d`, from the scrape and from taggers.
 
-Tags come from the record, category by category, and from the caption file that came along. `policy` says which:
+Tags come from the record, category by category, from the caption file that came along, and from taggers. `policy` says
+which; no tag comes twice:
 
-- `union`: the record's tags, then those of the caption that the record lacks; no tag comes twice;
-- `booru`: the record's alone;
-- `caption`: the caption's alone.
+- `union`: the record's tags, then those of the caption, then what taggers see;
+- `booru`, `caption`, `tagger`: those of one source alone;
+- `fill-missing`: as `union`, but taggers see only items with fewer than `fill_below` tags.
 
-An item without any tag gets no caption file; lint tells of it.
+A rating is never one of the tags. Prose, of the scrape or by the command, stands behind the tags and a blank line. An
+item without any tag or prose gets no caption file; lint tells of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Final
 
-import msgspec
-
-from datakit.model.record import CATEGORIES
-from datakit.model.stage import Keep, Origin, Outcome, Stage, Subject
-from datakit.tags.captions import format_canonical, parse_tags
-from datakit.tags.names import to_canonical
+from datakit.model.stage import FAILED, Flag, Keep, Origin, Outcome, Stage, Subject
+from datakit.tags.captions import format_canonical, join_prose
+from stages.captioning.seeing import COMMAND, check, inspect_many, looks, seen_tags
+from stages.captioning.settings import Given, Settings, prepare
+from stages.captioning.sources import known_origins, known_tags, scraped_of
 from stages.wording import count, dropped_parts, in_brackets, kept
 
-Category = Literal["artist", "character", "copyright", "species", "general", "meta"]
-Policy = Literal["union", "booru", "caption"]
+NOT_SEEN: Final = "not-seen"
+"""Rule of the flag on items that a tagger or the command could not see."""
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """Section `[captioned]` of dsk.toml."""
-
-    policy: Policy = "union"
-    """Where tags come from: `union`, `booru` (the record) or `caption` (the file that came along)."""
-    categories: tuple[Category, ...] = ("character", "copyright", "artist", "species", "general")
-    """Which of the record's tags are taken, and in which order; a caption's tags have no category."""
-
-
-def decide(subjects: Sequence[Subject], settings: Settings) -> list[Outcome]:
+def decide(subjects: Sequence[Subject], given: Given | Settings) -> list[Outcome]:
     """Write each item's caption."""
-    return [Keep(key=subject.key, image=subject.image, caption=_caption(subject, settings)) for subject in subjects]
+    ready = _given(given)
+    return [
+        Keep(key=subject.key, image=subject.image, caption=_caption(subject, ready), flags=_flags(subject))
+        for subject in subjects
+    ]
 
 
 def summarise(subjects: Sequence[Subject], outcomes: Sequence[Outcome]) -> str:
-    """`22 captions`, or `21 captions (1 item without tags)`."""
+    """`22 captions, 20 tagged by wd-vit-tagger-v3`, or `21 captions (1 item without tags)`."""
     items = kept(outcomes)
     missing = sum(item.caption is None for item in items)
     notes = [f"{count(missing, 'item')} without tags"] if missing else []
-    return count(len(items) - missing, "caption") + in_brackets([*notes, *dropped_parts(outcomes)])
+    failed = sum(bool(item.flags) for item in items)
+    notes += [f"{count(failed, 'image')} not seen"] if failed else []
+    by: dict[str, int] = {}
+    for name in (name for subject in subjects for name, facts in subject.facts.items() if not _problem(facts)):
+        by[name] = by.get(name, 0) + 1
+    told = [
+        f"{number} described by the command" if name == COMMAND else f"{number} seen by {name.removeprefix('tagger:')}"
+        for name, number in by.items()
+    ]
+    made = ", ".join([count(len(items) - missing, "caption"), *told])
+    return made + in_brackets([*notes, *dropped_parts(outcomes)])
 
 
-def origins(subject: Subject, settings: Settings) -> dict[str, Origin]:
-    """The site and category of each tag, or the caption that came along; tags that the settings do not take."""
-    found: dict[str, Origin] = {}
-    taken = settings.categories if settings.policy in ("union", "booru") else ()
-    record = subject.record
-    for category in (*taken, *CATEGORIES) if record is not None else ():
-        assert record is not None
-        for name in filter(None, map(to_canonical, record.tags.get(category, ()))):
-            detail = f"{record.site or 'record'}, {category}"
-            reason = "captioned.policy is caption" if settings.policy == "caption" else "captioned.categories lacks it"
-            left_out = Origin(kind="not-taken", detail=f"{detail}; {reason}", removed=True)
-            found.setdefault(name, Origin(kind="site", detail=detail) if category in taken else left_out)
-    path = f"raw/{subject.key}.txt"
-    for tag in parse_tags(subject.scraped_caption or ""):
-        if settings.policy != "booru" and (tag not in found or found[tag].removed):
-            found[tag] = Origin(kind="caption", detail=path)
-        elif settings.policy == "booru":
-            left_out = Origin(kind="not-taken", detail=f"{path}; captioned.policy is booru", removed=True)
-            found.setdefault(tag, left_out)
+def notes(subjects: Sequence[Subject], given: Given | Settings) -> list[str]:
+    """What looked at images in this run, on what and how fast."""
+    del subjects
+    return list(_given(given).told)
+
+
+def origins(subject: Subject, given: Given | Settings) -> dict[str, Origin]:
+    """The site and category of each tag, the caption that came along, or the tagger that saw it; tags that the
+    settings do not take."""
+    ready = _given(given)
+    found = known_origins(subject, ready.settings)
+    for tag, seen in seen_tags(subject, ready).items():
+        if tag not in found or found[tag].removed:
+            found[tag] = Origin(kind="tagger", detail=seen.tagger, score=round(seen.score, 4))
     return found
 
 
-def _caption(subject: Subject, settings: Settings) -> str | None:
-    tags: dict[str, None] = {}
-    if subject.record is not None and settings.policy in ("union", "booru"):
-        names = map(to_canonical, subject.record.all_tags(settings.categories))
-        tags |= dict.fromkeys(name for name in names if name)
-    if subject.scraped_caption and settings.policy in ("union", "caption"):
-        tags |= dict.fromkeys(parse_tags(subject.scraped_caption))
-    return format_canonical(tags) if tags else None
+def _caption(subject: Subject, given: Given) -> str | None:
+    tags = known_tags(subject, given.settings) | dict.fromkeys(seen_tags(subject, given))
+    written = subject.facts.get(COMMAND, {}).get("caption") if given.settings.command else ""
+    prose = written or scraped_of(subject, given.settings).prose
+    return join_prose(format_canonical(tags), prose) or None
+
+
+def _flags(subject: Subject) -> tuple[Flag, ...]:
+    """What taggers or the command could not see."""
+    return tuple(
+        Flag(rule=NOT_SEEN, reason=f"{name.removeprefix('tagger:')}: {problem}")
+        for name, facts in subject.facts.items()
+        if (problem := _problem(facts))
+    )
+
+
+def _problem(facts: dict[str, object]) -> str:
+    return str(facts.get("unreadable") or facts.get(FAILED) or "")
+
+
+def _given(given: Given | Settings) -> Given:
+    return given if isinstance(given, Given) else Given(settings=given, selectors={}, told=[])
 
 
 STAGE = Stage(
     name="captioned",
-    version=1,
+    version=2,
     settings=Settings,
+    prepare=prepare,
+    check=check,
+    looks=lambda subject, given: looks(subject, _given(given)),
+    retries=frozenset({NOT_SEEN}),
+    inspect_many=inspect_many,
     decide=decide,
     scope="item",
     origins=origins,
     summarise=summarise,
+    notes=notes,
 )

@@ -1,11 +1,8 @@
 """The images worth working on: garbage is left out, each time with rule, reason and evidence.
 
-Rules, in this order; the first that applies is the one that is told:
-
-- `unreadable`: the file is empty, truncated, damaged, no image, or too large to be decoded safely.
-- `too-small`: its shorter side, upright, is under `min_side_px`.
-- `exact-duplicate`: the same bytes as another image. One stays: one with tags before one without, then one with a
-  caption that came along, then the first by name. The evidence names it.
+What garbage is, rules say: one file each in `stages/filters`, one section `[filtered.<rule>]` each in dsk.toml. A rule
+is off, flags or drops. Those that look at one image alone come first, then those that compare what is left; the first
+that drops an image is the one that is told. A flagged image goes on, and `dsk status` and `dsk why` tell it.
 
 A dropped image is still in `raw`, and `filtered/stage.json` tells its reason. Copied back by hand into `filtered`, it
 stays there.
@@ -13,104 +10,118 @@ stays there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Final
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any, Final
 
 import msgspec
 
-from datakit.images.measure import probe
-from datakit.model.stage import Drop, Keep, Outcome, Product, Stage, Subject
-from stages.wording import kept_of
+from datakit.images import looks as image_looks
+from datakit.model.stage import Drop, Flag, Keep, Look, Outcome, Product, Scope, Stage, Subject
+from stages.filters.model import FILTERS, Filter, Verdict
+from stages.wording import dropped_parts, in_brackets, kept
 
-_WORDS: Final = {
-    "exact-duplicate": ("exact duplicate", "exact duplicates"),
-    "too-small": ("too small", "too small"),
-    "unreadable": ("unreadable", "unreadable"),
-}
+_REACH: Final[tuple[Scope, ...]] = ("item", "content", "all")
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """Section `[filtered]` of dsk.toml."""
-
-    min_side_px: Annotated[int, msgspec.Meta(ge=0)] = 256
-    """Images whose shorter side is under this are dropped; 0 keeps all sizes."""
-    exact_duplicates: bool = True
-    """Whether only one of several images with the same bytes is kept."""
+@cache
+def rules() -> tuple[Filter, ...]:
+    """Every rule, in the order in which they are asked."""
+    return tuple(sorted(FILTERS.all(), key=lambda rule: (rule.compare is not None, rule.rank, rule.name)))
 
 
-def inspect(data: bytes, options: None) -> Product:
-    """The facts of the image, decoded completely: `datakit.images.measure.ImageFacts` as JSON values."""
-    return Product(facts=msgspec.to_builtins(probe(data)))
+def settings_type() -> type[msgspec.Struct]:
+    """Section `[filtered]` of dsk.toml: a table for each rule."""
+    fields = [
+        (rule.name.replace("-", "_"), rule.settings, msgspec.field(default_factory=rule.settings, name=rule.name))
+        for rule in sorted(rules(), key=lambda rule: rule.name)
+    ]
+    return msgspec.defstruct("Settings", fields, module=__name__, frozen=True, kw_only=True)
 
 
-def decide(subjects: Sequence[Subject], settings: Settings) -> list[Outcome]:
+def settings_of(rule: Filter, settings: Any) -> Any:
+    """What `[filtered.<rule>]` says."""
+    return getattr(settings, rule.name.replace("-", "_"))
+
+
+def active(settings: Any) -> list[Filter]:
+    """The rules that are not off, in the order in which they are asked."""
+    return [rule for rule in rules() if settings_of(rule, settings).action != "off"]
+
+
+def scope(settings: Any) -> Scope:
+    """That of the rule that reaches farthest."""
+    return max((rule.scope for rule in active(settings)), key=_REACH.index, default="item")
+
+
+def looks(subject: Subject, settings: Any) -> list[Look]:
+    """What the rules that are on want to know, each once."""
+    return list({look.name: look for rule in active(settings) for look in rule.looks}.values())
+
+
+@cache
+def _answers() -> Mapping[str, image_looks.Answer]:
+    return {name: function for rule in rules() for name, function in rule.answers.items()}
+
+
+def inspect(data: bytes, asked: Sequence[Look]) -> list[Product]:
+    """The looks' facts, with one decoding."""
+    return image_looks.answer(data, asked, _answers())
+
+
+def decide(subjects: Sequence[Subject], settings: Any) -> list[Outcome]:
     """Keep or drop each item."""
     drops: dict[str, Drop] = {}
-    for subject in subjects:
-        drop = _unreadable(subject) or _too_small(subject, settings.min_side_px)
-        if drop:
-            drops[subject.key] = drop
-    if settings.exact_duplicates:
-        drops |= _exact_duplicates([subject for subject in subjects if subject.key not in drops])
+    flags: dict[str, list[Flag]] = {}
+    for rule in active(settings):
+        own = settings_of(rule, settings)
+        left = [one for one in subjects if one.key not in drops and _can_be_judged(rule, one)]
+        for key, verdict in _verdicts(rule, left, own):
+            if own.action == "drop":
+                drops[key] = Drop(key=key, rule=rule.name, reason=verdict.reason, evidence=verdict.evidence)
+            else:
+                flag = Flag(rule=rule.name, reason=verdict.reason, evidence=verdict.evidence)
+                flags.setdefault(key, []).append(flag)
     return [
-        drops.get(subject.key) or Keep(key=subject.key, image=subject.image, caption=subject.caption)
-        for subject in subjects
+        drops.get(one.key)
+        or Keep(key=one.key, image=one.image, caption=one.caption, flags=tuple(flags.get(one.key, ())))
+        for one in subjects
     ]
 
 
 def summarise(subjects: Sequence[Subject], outcomes: Sequence[Outcome]) -> str:
-    """`22 of 24 kept (1 exact duplicate, 1 unreadable)`."""
-    return kept_of(outcomes, _WORDS)
+    """`22 of 24 kept (1 exact duplicate, 1 unreadable; 3 flagged)`."""
+    going_on = kept(outcomes)
+    flagged = sum(bool(one.flags) for one in going_on)
+    parts = [", ".join(dropped_parts(outcomes, {rule.name: rule.words for rule in rules()}))]
+    parts.append(f"{flagged} flagged" if flagged else "")
+    told = "; ".join(part for part in parts if part)
+    return f"{len(going_on)} of {len(outcomes)} kept" + in_brackets([told] if told else [])
 
 
-def _unreadable(subject: Subject) -> Drop | None:
-    reason = subject.facts.get("unreadable", "")
-    if not reason:
-        return None
-    return Drop(key=subject.key, rule="unreadable", reason=reason, evidence={"reason": reason})
+def _can_be_judged(rule: Filter, subject: Subject) -> bool:
+    if rule.judges_unreadable:
+        return True
+    return not any(subject.facts[look.name].get("unreadable") for look in rule.looks)
 
 
-def _too_small(subject: Subject, min_side_px: int) -> Drop | None:
-    width, height = _size(subject.facts)
-    if min(width, height) >= min_side_px:
-        return None
-    return Drop(
-        key=subject.key,
-        rule="too-small",
-        reason=f"{width} x {height} px, its shorter side is under {min_side_px} px",
-        evidence={"size_px": [width, height], "min_side_px": min_side_px},
-    )
-
-
-def _size(facts: Mapping[str, Any]) -> tuple[int, int]:
-    width, height = facts["oriented_size_px"]
-    return width, height
-
-
-def _exact_duplicates(subjects: Sequence[Subject]) -> dict[str, Drop]:
-    groups: dict[str, list[Subject]] = {}
-    for subject in subjects:
-        groups.setdefault(subject.image.sha256, []).append(subject)
-    drops = {}
-    for sha256, group in groups.items():
-        keeper = min(group, key=_rank)
-        for subject in group:
-            if subject is not keeper:
-                drops[subject.key] = Drop(
-                    key=subject.key,
-                    rule="exact-duplicate",
-                    reason=f"the same bytes as {keeper.key}",
-                    evidence={"keeper": keeper.key, "sha256": sha256},
-                )
-    return drops
-
-
-def _rank(subject: Subject) -> tuple[bool, bool, str]:
-    """Smallest for the image that is worth keeping."""
-    has_tags = subject.record is not None and any(subject.record.tags.values())
-    return not has_tags, not subject.scraped_caption, subject.key
+def _verdicts(rule: Filter, subjects: Sequence[Subject], settings: Any) -> Iterator[tuple[str, Verdict]]:
+    if rule.compare is not None:
+        yield from rule.compare(subjects, settings).items()
+    elif rule.judge is not None:
+        for subject in subjects:
+            verdict = rule.judge(subject, settings)
+            if verdict is not None:
+                yield subject.key, verdict
 
 
 STAGE = Stage(
-    name="filtered", version=1, settings=Settings, decide=decide, scope="content", inspect=inspect, summarise=summarise
+    name="filtered",
+    version=2,
+    settings=settings_type(),
+    decide=decide,
+    scope=scope,
+    looks=looks,
+    inspect=inspect,
+    summarise=summarise,
 )

@@ -8,9 +8,11 @@ from typing import Any
 
 from datakit.actions.profilefiles import built_in_text
 from datakit.config import decode
+from datakit.errors import ConfigError
 from datakit.model.item import ImageRef
 from datakit.model.record import Record
 from datakit.model.stage import Keep, Prepared, Resources, Subject, surveyed
+from datakit.tags.vocabulary.relations import implied_by
 from stages.cleaned import STAGE, Settings
 
 CASES = Path(__file__).parent / "cases" / "profiles"
@@ -25,16 +27,26 @@ class Known:
         categories: dict[str, str] | None = None,
         blacklist: tuple[str, ...] = (),
         aliases: dict[str, str] | None = None,
+        implications: dict[str, set[str]] | None = None,
+        counts: dict[str, int] | None = None,
     ) -> None:
         self._categories = categories or {}
         self._blacklist = frozenset(blacklist)
         self._aliases = aliases or {}
+        self._implications = implications or {}
+        self._counts = counts or {}
 
     def canonical(self, tag: str) -> str:
         return self._aliases.get(tag, tag)
 
     def category(self, tag: str) -> str:
         return self._categories.get(tag, "")
+
+    def count(self, tag: str) -> int:
+        return self._counts.get(tag, 0)
+
+    def implied(self, tag: str) -> frozenset[str]:
+        return implied_by(tag, self._implications)
 
     def blacklist(self) -> frozenset[str]:
         return self._blacklist
@@ -56,10 +68,15 @@ def prepared(table: dict[str, Any], *, text: str = "", vocabulary: Known | None 
         vocabulary=lambda: vocabulary or Known(),
         vocabulary_digest=lambda: "v" if vocabulary else "",
         profile_text=lambda name: text or built_in_text(name, []),
+        tagger=_no_tagger,
     )
     assert STAGE.prepare is not None
     settings: Settings = decode(table, Settings, where="cleaned")
     return STAGE.prepare(settings, resources)
+
+
+def _no_tagger(name: str) -> Any:
+    raise ConfigError(f"there is no tagger '{name}'")
 
 
 def prompts(subjects: list[Subject], given: Any) -> dict[str, str | None]:

@@ -89,10 +89,13 @@ def test_what_the_site_says_of_a_tag_comes_before_the_vocabulary() -> None:
     }
 
 
-def test_an_alias_stands_where_its_tag_would_and_keeps_its_spelling() -> None:
+def test_an_alias_stands_where_its_tag_would() -> None:
     vocabulary = Known({"hatsune_miku": "character"}, aliases={"miku_hatsune": "hatsune_miku"})
     item = subject(caption="hat, miku_hatsune")
-    assert prompts([item], prepared({"profile": "noobai"}, vocabulary=vocabulary).given) == {"c/a": "miku hatsune, hat"}
+    given = prepared({"profile": "noobai"}, vocabulary=vocabulary).given
+    assert prompts([item], given) == {"c/a": "hatsune miku, hat"}
+    given = prepared({"profile": "noobai", "aliases": False}, vocabulary=vocabulary).given
+    assert prompts([item], given) == {"c/a": "miku hatsune, hat"}
 
 
 def test_every_blacklist_holds_for_words_of_the_profile_too() -> None:

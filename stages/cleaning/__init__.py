@@ -1,0 +1,1 @@
+"""The steps from a caption to a prompt, one file each; `writing.STEPS` is their order."""

@@ -1,0 +1,1 @@
+"""What `edited` can do to an image: one file each, with a constant `EDIT`."""

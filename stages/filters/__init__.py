@@ -1,0 +1,1 @@
+"""The filter's rules: one file each, with a constant `FILTER`."""
