@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import msgspec
 
 from datakit.model.item import CAPTION_EXTENSION, IMAGE_EXTENSIONS, split_path
+from datakit.tags.seeing import UNRELATED, Relations
 
 if TYPE_CHECKING:
     from datakit.images.measure import ImageFacts
@@ -40,6 +41,11 @@ class Collection(msgspec.Struct, frozen=True, kw_only=True, dict=True, eq=False)
     """path → content."""
     facts: Callable[[str], ImageFacts]
     """image path → what its pixels say; who lints computes it on all cores and remembers it."""
+    scores: Callable[[str], Mapping[str, float] | None] | None = None
+    """image path → the tags that taggers see in it with a high score, with that score, but for those that its caption
+    lacks on purpose; None for an image of which no score is remembered. None where no tagger is in use."""
+    relations: Relations = UNRELATED
+    """How the tags of `scores` and of captions hang together."""
 
     @cached_property
     def held(self) -> frozenset[str]:

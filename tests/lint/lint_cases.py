@@ -3,6 +3,7 @@
 "what is special about it": {
   "stages": ["raw"],                          where it is linted, each in turn
   "files": {"a/x.png": "rgb", "a/x.txt": "1girl"},   an image by the word for its kind, any other file as text
+  "scores": {"a/x.png": {"hat": 0.9}},        what taggers saw, by image; absent: no tagger is in use
   "findings": [{"path": "a/x.txt", "message": "part of it", …}],   all of them; [] for a look-alike that passes
   "fixed": {"a/x.png": "rgb", …}              the whole tree after the safe fixes; absent: nothing changes
 }
@@ -35,6 +36,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     stages: list[str]
     files: dict[str, str]
     findings: list[dict[str, Any]]
+    scores: dict[str, dict[str, float]] | None = None
     fixed: dict[str, str] | None = None
 
     def tree(self) -> Tree:
@@ -68,9 +70,10 @@ def picture(kind: str) -> bytes:
     return PICTURES[kind]()
 
 
-def collection_of(stage: str, tree: Tree) -> Collection:
+def collection_of(stage: str, tree: Tree, scores: Mapping[str, Mapping[str, float]] | None = None) -> Collection:
     """A tree as lint sees it."""
-    return Collection(stage=stage, paths=tuple(sorted(tree)), read=tree.__getitem__, facts=facts_of(tree))
+    seen = scores.get if scores is not None else None
+    return Collection(stage=stage, paths=tuple(sorted(tree)), read=tree.__getitem__, facts=facts_of(tree), scores=seen)
 
 
 def facts_of(tree: Tree) -> Callable[[str], ImageFacts]:

@@ -31,7 +31,7 @@ def every_case() -> list[object]:
 
 @pytest.mark.parametrize(("name", "case", "stage"), every_case())
 def test_the_rule_finds_what_the_case_says_and_nothing_else(name: str, case: Case, stage: str) -> None:
-    report = run([rule_named(name)], [collection_of(stage, case.tree())])
+    report = run([rule_named(name)], [collection_of(stage, case.tree(), case.scores)])
     assert [finding.path for finding in report.findings] == [said["path"] for said in case.findings]
     for finding, said in zip(report.findings, case.findings, strict=True):
         assert said["message"] in finding.message
@@ -43,13 +43,13 @@ def test_the_rule_finds_what_the_case_says_and_nothing_else(name: str, case: Cas
 
 @pytest.mark.parametrize(("name", "case", "stage"), every_case())
 def test_the_fixes_give_the_tree_that_the_case_says(name: str, case: Case, stage: str) -> None:
-    rule, collection = rule_named(name), collection_of(stage, case.tree())
+    rule, collection = rule_named(name), collection_of(stage, case.tree(), case.scores)
     report = run([rule], [collection])
     plan = plan_fixes(report, [collection], unsafe=True)
     fixed = apply(case.tree(), plan.changes, stage=stage)
     assert fixed == case.fixed_tree()
-    again = run([rule], [collection_of(stage, fixed)])
-    assert not plan_fixes(again, [collection_of(stage, fixed)], unsafe=True).changes
+    again = run([rule], [collection_of(stage, fixed, case.scores)])
+    assert not plan_fixes(again, [collection_of(stage, fixed, case.scores)], unsafe=True).changes
     assert len(again.findings) == len(report.findings) - len(plan.fixed), "a fix makes no new findings"
 
 
@@ -69,7 +69,7 @@ def test_the_rule_declares_its_fix(name: str) -> None:
     rule = rule_named(name)
     for case in cases_of(name):
         for stage in case.stages:
-            for finding in run([rule], [collection_of(stage, case.tree())]).findings:
+            for finding in run([rule], [collection_of(stage, case.tree(), case.scores)]).findings:
                 assert rule.fix is not None or not finding.fixable
 
 
