@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin
@@ -35,17 +36,17 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path.name}: not valid TOML: {error}", hint=hint) from error
 
 
-def check_keys(table: Mapping[str, Any], known: list[str], *, where: str) -> None:
-    """Refuse a key that is not in `known`.
+def check_keys(table: Mapping[str, Any], known: Collection[str], *, where: str, hints: Mapping[str, str] = {}) -> None:
+    """Refuse a key that is not in `known`; `hints` says of some keys where else they belong.
 
     Raises:
         ConfigError: names the key and the nearest known one.
     """
     for key in table:
         if key not in known:
-            like = nearest(key, known)
-            hint = f"did you mean '{like}'?" if like else f"known here: {', '.join(sorted(known))}"
-            raise ConfigError(f"{where}: unknown key '{key}'", hint=hint)
+            like = nearest(key, list(known))
+            told = f"did you mean '{like}'?" if like else f"known here: {', '.join(sorted(known))}"
+            raise ConfigError(f"{where}: unknown key '{key}'", hint=hints.get(key, told))
 
 
 def decode(table: Mapping[str, Any], kind: type[S], *, where: str) -> S:
@@ -61,19 +62,52 @@ def decode(table: Mapping[str, Any], kind: type[S], *, where: str) -> S:
         raise ConfigError(f"{where}: {error}") from error
 
 
+def inner_tables(kind: type[msgspec.Struct]) -> dict[str, type[msgspec.Struct]]:
+    """Key → struct of the settings that are tables of their own, such as `[filtered.too-small]`."""
+    fields = msgspec.structs.fields(kind)
+    return {field.encode_name: field.type for field in fields if _is_struct(field.type)}
+
+
+def _is_struct(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+
+
 def _check_struct(table: Mapping[str, Any], kind: type[msgspec.Struct], *, where: str) -> None:
     fields = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
-    check_keys(table, list(fields), where=where)
+    tables = inner_tables(kind)
+    check_keys(table, fields, where=where, hints=_moved(table, fields, tables, where=where))
     for name, value in table.items():
         inner = fields[name]
-        if not isinstance(value, dict):
-            continue
-        if isinstance(inner, type) and issubclass(inner, msgspec.Struct):
-            _check_struct(value, inner, where=f"{where} {name}")
-        elif get_origin(inner) is dict and issubclass(get_args(inner)[1], msgspec.Struct):
-            for key, table in value.items():
-                if isinstance(table, dict):
-                    _check_struct(table, get_args(inner)[1], where=f"{where} {name}.{key}")
+        if name in tables:
+            if not isinstance(value, dict):
+                hint = f"write {_header(where, name)}"
+                raise ConfigError(f"{where}: '{name}' is a table, not a value", hint=hint)
+            _check_struct(value, tables[name], where=f"{where} {name}")
+        elif isinstance(value, dict) and get_origin(inner) is dict and _is_struct(get_args(inner)[1]):
+            for key, one in value.items():
+                if isinstance(one, dict):
+                    _check_struct(one, get_args(inner)[1], where=f"{where} {name}.{key}")
+
+
+def _moved(
+    table: Mapping[str, Any], fields: Collection[str], tables: Mapping[str, type[msgspec.Struct]], *, where: str
+) -> dict[str, str]:
+    """Unknown key → where it belongs, for those that stand beside their table, or misspell one."""
+    found = {}
+    for key in (key for key in table if key not in fields):
+        owner = next((name for name, kind in tables.items() if key in kind.__struct_encode_fields__), "")
+        like = nearest(key, list(fields))
+        if owner:
+            found[key] = f"it belongs to {_header(where, owner)}"
+        elif like in tables:
+            found[key] = f"did you mean {_header(where, like)}?"
+    return found
+
+
+def _header(where: str, name: str) -> str:
+    """`dsk.toml [filtered]`, `too-small` → `[filtered.too-small]`."""
+    section = where.partition("[")[2].partition("]")[0]
+    return f"[{section}.{name}]" if section else f"[{name}]"
 
 
 def digest(value: object) -> str:
@@ -82,11 +116,19 @@ def digest(value: object) -> str:
 
 
 def field_docs(kind: type[msgspec.Struct]) -> dict[str, str]:
-    """Field → the sentence under it in the struct's source, which is its documentation everywhere."""
+    """Field → the sentence under it in the struct's source, which is its documentation everywhere.
+
+    A struct that was put together from plugins' settings has no source: a field's documentation is its plugin's, the
+    first paragraph.
+    """
     import ast
     import inspect
     import textwrap
 
+    fields = msgspec.structs.fields(kind)
+    if fields and all(_is_struct(field.type) and field.type.__module__ != kind.__module__ for field in fields):
+        pages = {field.name: sys.modules[field.type.__module__].__doc__ or "" for field in fields}
+        return {name: " ".join(page.strip().partition("\n\n")[0].split()) for name, page in pages.items()}
     body = ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0]
     assert isinstance(body, ast.ClassDef)
     docs: dict[str, str] = {}

@@ -14,7 +14,7 @@ import msgspec
 from datakit.actions.project import STAGES
 from datakit.actions.starting import toml_value
 from datakit.cli.main import COMMANDS, cli
-from datakit.config import field_docs
+from datakit.config import field_docs, inner_tables
 from datakit.exports.model import EXPORTS
 from datakit.lint.engine import RULES
 from datakit.model.order import ORDER
@@ -58,6 +58,7 @@ def config_page() -> str:
     for name in ORDER:
         stage = STAGES.load(name)
         parts.append(f"\n## [{name}]\n\n{STAGES.summary(name)}.\n\n{_table(stage.settings)}")
+        parts += _inner_sections(name, stage.settings)
     parts += [
         f"\n## [export.{name}]\n\n{EXPORTS.summary(name)}.\n\n{_table(EXPORTS.load(name).settings)}"
         for name in EXPORTS.names()
@@ -69,10 +70,18 @@ def config_page() -> str:
     return "".join(parts)
 
 
+def _inner_sections(name: str, settings: type[msgspec.Struct]) -> Iterator[str]:
+    """A section for each table inside, with the page of the plugin whose settings it holds."""
+    for key, kind in inner_tables(settings).items():
+        page = (sys.modules[kind.__module__].__doc__ or "").strip()
+        yield f"\n### [{name}.{key}]\n\n{page}\n\n{_table(kind)}"
+
+
 def _table(settings: type[msgspec.Struct]) -> str:
-    fields = msgspec.structs.fields(settings)
+    inner = inner_tables(settings)
+    fields = [field for field in msgspec.structs.fields(settings) if field.encode_name not in inner]
     if not fields:
-        return "No settings.\n"
+        return "Its tables follow.\n" if inner else "No settings.\n"
     docs = field_docs(settings)
     rows = (f"| `{field.encode_name}` | `{toml_value(_default(field))}` | {docs[field.name]} |" for field in fields)
     return "| key | default | |\n|---|---|---|\n" + "\n".join(rows) + "\n"

@@ -38,6 +38,8 @@ def advance(
 
 def _run_all(project: Project, upto: str, progress: Progress) -> Iterator[Transition]:
     for step in project.steps()[: ORDER.index(upto)]:
+        if staleness(project.dataset, project.dataset.head_tree, step):
+            step = equipped(project, step, progress)
         ran = _run(project, step, progress, force=False)
         if ran:
             yield ran
@@ -67,8 +69,24 @@ def run_stage(project: Project, stage: str, *, progress: Progress = silent) -> T
     """
     project.check()
     steps = project.steps()
-    index = COMPUTED.index(stage)
-    return _run(project, steps[index], progress, force=True)
+    step = equipped(project, steps[COMPUTED.index(stage)], progress)
+    return _run(project, step, progress, force=True)
+
+
+def equipped(project: Project, step: Step, progress: Progress) -> Step:
+    """The step with the taggers that it uses; those that are not on this computer are fetched, once.
+
+    Raises:
+        StateError: the hub cannot be reached, or does not have them; the hint has the commands that bring them.
+    """
+    missing = [found for found in getattr(step.given, "taggers", ()) if not found.is_here]
+    if not missing:
+        return step
+    from datakit.taggers.fetching import fetch
+
+    for found in missing:
+        fetch(found, progress=progress)
+    return project.step(step.stage.name)
 
 
 def _run(project: Project, step: Step, progress: Progress, *, force: bool) -> Transition | None:

@@ -19,6 +19,7 @@ from datakit.repo.oplog import REDO, Operation, read_operation, went_to
 from datakit.repo.past.blaming import doer_of
 from datakit.repo.past.itemlog import NOTHING, ItemFinder, State, Step, walk
 from datakit.repo.past.pastitems import resolve_one_ever
+from datakit.repo.past.takenfrom import TakenFrom, taken_from
 from datakit.repo.stagetree import TreeView, read_lock
 from datakit.store.objects import find
 
@@ -48,6 +49,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     stale: str = ""
     """Why the stage must run again, so that this may change."""
     has_conflict: bool = False
+    flags: tuple[Dropped, ...] = ()
+    """What rules found about it that did not drop it."""
 
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,6 +64,8 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     """What it is called now, where it is missing for that reason."""
     can_restore: bool = False
     """Whether it was removed from a stage, so that dsk restore brings it back."""
+    taken_from: TakenFrom | None = None
+    """The item whose part it is; None for one that is no part of another."""
 
 
 def explain(project: Project, word: str) -> Explanation:
@@ -99,6 +104,7 @@ class _Explainer:
             is_missing=is_missing,
             renamed_to=renamed_to,
             can_restore=not renamed_to and (is_missing or any(one.standing in gone for one in verdicts)),
+            taken_from=taken_from(self._dataset, self._root, self._key),
         )
 
     def _has(self, stage: str) -> bool:
@@ -119,7 +125,8 @@ class _Explainer:
         lock = read_lock(self._dataset, self._root, stage)
         stale = self._project.stale(stage, self._root)
         verdict = self._present(stage, lock) if self._has(stage) else self._absent(stage, lock, stale)
-        return msgspec.structs.replace(verdict, stale=stale)
+        flags = lock.flagged.get(self._key, ()) if lock is not None and self._has(stage) else ()
+        return msgspec.structs.replace(verdict, stale=stale, flags=flags)
 
     def _present(self, stage: str, lock: Lock | None) -> Verdict:
         has_conflict = lock is not None and any(split_path(path)[0] == self._key for path in lock.conflicts)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from datakit.actions.project import Counted, Project
 from datakit.errors import InputError, UsageError
+from datakit.images.decode import read_bounded
 from datakit.images.measure import ImageFacts, probe
 from datakit.lint.engine import RULES, Report, run
 from datakit.lint.fixes import Plan, plan_fixes
 from datakit.lint.model import ALL_STAGES, Change, Collection, Delete, Rename, Write
-from datakit.model.item import LOCK_NAME, is_image
+from datakit.model.item import LOCK_NAME, is_image, split_path
+from datakit.model.order import WIP
 from datakit.model.progress import Progress, silent
 from datakit.registry import nearest
 from datakit.repo.dataset import Dataset
@@ -41,7 +43,7 @@ def lint(project: Project, stages: Sequence[str] = (), *, progress: Progress = s
     Raises:
         InputError: a file that changed cannot be read.
     """
-    return Linted(report=run(RULES.all(), _collections(project.dataset, stages, progress)))
+    return Linted(report=run(RULES.all(), _collections(project, stages, progress)))
 
 
 def lint_and_fix(
@@ -50,12 +52,12 @@ def lint_and_fix(
     """Run every rule, apply what can be fixed as one operation, and report what is left."""
     dataset = project.dataset
     with transaction(dataset, "lint", {"fix": True}) as txn:
-        collections = _collections(dataset, stages, progress)
+        collections = _collections(project, stages, progress)
         plan = plan_fixes(run(RULES.all(), collections), collections, unsafe=unsafe)
         for change in plan.changes:
             _apply(txn, change)
         commit = txn.commit(f"lint: {_words(plan.changes)}") if plan.changes else None
-    after = run(RULES.all(), _collections(dataset, stages, progress))
+    after = run(RULES.all(), _collections(project, stages, progress))
     return Linted(report=after, plan=plan, commit=commit or "")
 
 
@@ -78,7 +80,8 @@ def _words(changes: Iterable[Change]) -> str:
     return ", ".join(f"{Counted(number, 'file')} {verb}" for verb, number in sorted(counts.items()))
 
 
-def _collections(dataset: Dataset, stages: Sequence[str], progress: Progress) -> list[Collection]:
+def _collections(project: Project, stages: Sequence[str], progress: Progress) -> list[Collection]:
+    dataset = project.dataset
     known = [stage for stage in ALL_STAGES if stage]
     for stage in stages:
         if stage not in known:
@@ -95,9 +98,22 @@ def _collections(dataset: Dataset, stages: Sequence[str], progress: Progress) ->
             paths=paths[stage],
             read=_reader(dataset, stage),
             facts=lambda path, stage=stage: facts[f"{stage}/{path}"],  # type: ignore[misc]
+            **_sight(project, stage),
         )
         for stage in wanted
     ]
+
+
+def _sight(project: Project, stage: str) -> dict[str, Any]:
+    """What taggers saw, as a collection takes it; nothing where no tagger is in use or its files are not here."""
+    if stage != WIP or not project.settings("captioned").taggers:
+        return {}
+    from datakit.actions.leaks import remembered_scores  # numpy, labels of thousands of tags
+
+    found = remembered_scores(project, stage)
+    if found is None:
+        return {}
+    return {"scores": lambda path: found.scores.get(split_path(path)[0]), "relations": found.relations}
 
 
 def _inside(found: Scan, stage: str) -> Iterable[str]:
@@ -125,7 +141,7 @@ def _all_facts(dataset: Dataset, found: Scan, paths: Iterable[str], progress: Pr
 
     def look(row: tuple[str, str]) -> tuple[str, ImageFacts | None]:
         try:
-            data = (dataset.root / row[1]).read_bytes()
+            data = read_bounded(dataset.root / row[1])
         except OSError:
             return row[0], None
         return row[0], None if data and parse_pointer(data) else probe(data)

@@ -110,6 +110,7 @@ class Project:
             vocabulary=lambda: self.vocabulary,
             vocabulary_digest=lambda: self.vocabulary_digest,
             profile_text=read_profile,
+            tagger=lambda name: _tagger(name, self.dataset.root),
         )
 
     def step(self, stage: str) -> Step:
@@ -168,6 +169,13 @@ def open_project(start: Path) -> Project:
     dataset = open_dataset(start)
     recover(dataset)
     return Project(dataset)
+
+
+def _tagger(name: str, root: Path) -> Any:
+    """What a dataset without taggers never imports."""
+    from datakit.taggers.finding import find_tagger
+
+    return find_tagger(name, root=root)
 
 
 class Counted(msgspec.Struct, frozen=True):

@@ -33,6 +33,8 @@ class StageStatus(msgspec.Struct, frozen=True, kw_only=True):
     """Captions without an image."""
     num_dropped: int = 0
     """Items that the stage's function left out, and nobody put back."""
+    num_flagged: int = 0
+    """Items that are in the stage though a rule found something about them."""
     num_by_hand: int = 0
     """Items that people made otherwise than the stage's function."""
     hand_edits: tuple[str, ...] = ()
@@ -105,11 +107,19 @@ def _stage(project: Project, root: bytes | None, stage: str, count: Count, edits
         num_captions=count.captions,
         num_orphans=count.orphans,
         num_dropped=len(lock.dropped.keys() - images) if lock else 0,
+        num_flagged=_num_flagged(project.dataset, root, lock),
         num_by_hand=len(touched),
         hand_edits=tuple(path for path in edits if path.startswith(f"{stage}/")),
         stale=_stale(project, root, stage),
         conflicts=tuple(sorted(lock.conflicts)) if lock else (),
     )
+
+
+def _num_flagged(dataset: Dataset, root: bytes | None, lock: Lock | None) -> int:
+    if lock is None or not lock.flagged:
+        return 0
+    items = TreeView(dataset, stage_tree(dataset, root, lock.stage)).items(lock.flagged)
+    return sum(bool(item.images) for item in items.values())
 
 
 def _by_hand(dataset: Dataset, root: bytes | None, lock: Lock | None) -> tuple[set[str], set[str]]:

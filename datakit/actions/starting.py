@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
 from datakit.actions.project import STAGES
-from datakit.config import CONFIG_NAME, field_docs
+from datakit.config import CONFIG_NAME, field_docs, inner_tables
 from datakit.exports.model import EXPORTS
 from datakit.model.item import is_image
 from datakit.model.order import ORDER
@@ -60,17 +61,30 @@ def settings_template() -> str:
     parts = [_HEAD]
     for name in ORDER:
         stage = STAGES.load(name)
-        if msgspec.structs.fields(stage.settings):
-            parts.append(f"\n[{name}]\n{_fields(stage.settings)}")
+        parts += sections(name, stage.settings)
     parts += [f"\n[export.{export.name}]\n{_fields(export.settings)}" for export in EXPORTS.all()]
     parts.append(f"\n[{VOCAB}]\n{_fields(VocabSettings)}")
     return "".join([*parts, _BAKE])
 
 
+def sections(name: str, settings: type[msgspec.Struct]) -> Iterator[str]:
+    """`[name]` with its settings, then each of its tables with the page's first line; nothing where it has none."""
+    tables = inner_tables(settings)
+    if len(tables) < len(msgspec.structs.fields(settings)):
+        yield f"\n[{name}]\n{_fields(settings)}"
+    docs = field_docs(settings) if tables else {}
+    for field in msgspec.structs.fields(settings):
+        if field.encode_name in tables:
+            yield f"\n# {docs[field.name]}\n[{name}.{field.encode_name}]\n{_fields(tables[field.encode_name])}"
+
+
 def _fields(settings: type[msgspec.Struct]) -> str:
     docs = field_docs(settings)
+    tables = inner_tables(settings)
     lines = []
     for field in msgspec.structs.fields(settings):
+        if field.encode_name in tables:
+            continue
         default = field.default_factory() if field.default is msgspec.NODEFAULT else field.default
         lines.append(f"# {docs[field.name]}\n# {field.encode_name} = {toml_value(default)}\n")
     return "".join(lines)

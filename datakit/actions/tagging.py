@@ -47,6 +47,8 @@ class TagEdit(NamedTuple):
     make: Callable[[Context], Edit]
     makes_captions: bool = False
     """Whether an item without a caption gets one."""
+    of_item: Mapping[str, Edit] | None = None
+    """Key → edit, where each item has its own; others stay as they are, and `make` is not asked."""
 
 
 class TagChange(msgspec.Struct, frozen=True, kw_only=True):
@@ -142,13 +144,16 @@ def _plan(project: Project, edit: TagEdit, scope: Scope, place: Place) -> tuple[
     """What changes, and the new captions by item."""
     node = parse_query(scope.where)
 
-    def work(table: Table) -> tuple[list[str], Edit]:
-        return table.find(node), edit.make(Context(project, place.stage, table))
+    def work(table: Table) -> tuple[list[str], Mapping[str, Edit]]:
+        keys = table.find(node)
+        if edit.of_item is not None:
+            return [key for key in keys if key in edit.of_item], edit.of_item
+        return keys, dict.fromkeys(keys, edit.make(Context(project, place.stage, table)))
 
     late = late_words(project.dataset, place)
-    keys, function = with_table(project.dataset, place, work, late=late)
+    keys, functions = with_table(project.dataset, place, work, late=late)
     collected = _Collected()
-    writer = _Writer(project, place.stage, function)
+    writer = _Writer(project, place.stage, functions)
     for key, data in _captions(project, place, keys):
         if data is None and not edit.makes_captions:
             continue
@@ -190,10 +195,10 @@ class _Edited(NamedTuple):
 
 
 class _Writer:
-    """Applies an edit in the style of each caption."""
+    """Applies each item's edit in the style of its caption."""
 
-    def __init__(self, project: Project, stage: str, function: Edit) -> None:
-        self._function = function
+    def __init__(self, project: Project, stage: str, functions: Mapping[str, Edit]) -> None:
+        self._functions = functions
         self._has_triggers = stage in _PROMPTS
         self._settings = project.settings("cleaned")
         self._default = to_prompt if stage in _PROMPTS and not self._settings.keep_underscores else str
@@ -203,7 +208,7 @@ class _Writer:
         mark = _MARK if text.startswith(_MARK) else ""
         old = text.removeprefix(_MARK)
         before = read_words(old)
-        after = self._function(before, self._held(key))
+        after = self._functions[key](before, self._held(key))
         if after == before:
             return None
         return _Edited(mark + write_words(after, old, speller(before, self._default)), before, after)

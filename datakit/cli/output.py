@@ -147,8 +147,9 @@ class Bar:
         if what not in self._tasks:
             if not sys.stderr.isatty() or time.monotonic() - began < _BAR_AFTER_S or done >= total:
                 return
-            self._tasks[what] = self._show().add_task(what, total=total)
-        self._show().update(self._tasks[what], completed=done)
+            self._tasks[what] = self._show().add_task(what, total=total, speed="")
+        speed = _speed(done, time.monotonic() - began)
+        self._show().update(self._tasks[what], completed=done, speed=speed)
 
     def _show(self) -> RichProgress:
         if self._shown is None:
@@ -159,10 +160,17 @@ class Bar:
                 TextColumn("{task.description}"),
                 BarColumn(),
                 MofNCompleteColumn(),
-                TextColumn("{task.speed:.0f}/s"),
+                TextColumn("{task.fields[speed]}"),
                 TimeRemainingColumn(),
                 console=Console(stderr=True),
                 transient=True,
             )
             self._shown.start()
         return self._shown
+
+
+def _speed(done: int, seconds: float) -> str:
+    """`120/s`, `3.4/s`, `0.25/s`: how many were done in each second since the beginning."""
+    number = done / max(seconds, 1e-3)
+    digits = 0 if number >= 10 else 1 if number >= 1 else 2
+    return f"{number:.{digits}f}/s"

@@ -8,7 +8,7 @@ STEPS: Final = 120
 QUICK_STEPS: Final = 12
 
 _TEMPLATE: Final = """\
-[filtered]
+[filtered.too-small]
 min_side_px = 128            # smaller pictures are dropped
 
 [edited]

@@ -79,7 +79,7 @@ def test_a_dropped_item_leaves_the_stage_and_the_later_ones_follow(advanced: Pro
 def test_a_drop_survives_rebuilds_and_an_undo_takes_it_back(advanced: Project, git) -> None:
     tree = advanced.dataset.head_tree
     drop(advanced, ["aria/danbooru_1"], reason="blurry")
-    again = with_settings(advanced, '[filtered]\nmin_side_px = 100\n[cleaned]\ntrigger = "t"\n')
+    again = with_settings(advanced, '[filtered.too-small]\nmin_side_px = 100\n[cleaned]\ntrigger = "t"\n')
     advance(again)
     assert all("aria/danbooru_1" not in images(again, stage) for stage in COMPUTED)
     (again.dataset.root / "raw/aria/danbooru_1.png").unlink()
@@ -132,7 +132,7 @@ def test_what_a_rule_dropped_comes_back_and_stays(doubled: Project, git, word: s
     assert done.decisions[0].rule_reason == "the same bytes as aria/danbooru_0"
     assert_clean(doubled, git)
     advance(open_project(doubled.dataset.root), "wip")
-    again = with_settings(doubled, "[filtered]\nmin_side_px = 100\n")
+    again = with_settings(doubled, "[filtered.too-small]\nmin_side_px = 100\n")
     advance(again, "wip")
     for stage in COMPUTED:
         assert "aria/zz" in images(again, stage)

@@ -66,7 +66,7 @@ def test_the_work_tree_against_head(advanced: Project) -> None:
 
 def test_revisions_and_why_an_image_is_missing(advanced: Project) -> None:
     root = advanced.dataset.root
-    (root / "dsk.toml").write_text("[filtered]\nmin_side_px = 257\n")
+    (root / "dsk.toml").write_text("[filtered.too-small]\nmin_side_px = 257\n")
     advance(again(advanced), "wip")
     stages = compare_states(again(advanced), "HEAD~5", "main").comparison.stages
     assert [stage.stage for stage in stages] == ["filtered", "edited", "captioned", "cleaned", "wip"]

@@ -117,8 +117,8 @@ def test_absolute_paths_make_a_moved_dataset_stale(advanced: Project, tmp_path: 
     ("text", "message", "hint"),
     [
         ("[filterd]", "unknown key 'filterd'", "'filtered'"),
-        ("[filtered]\nmin_sid_px = 3", "unknown key 'min_sid_px'", "'min_side_px'"),
-        ("[filtered]\nmin_side_px = 'x'", "min_side_px", ""),
+        ("[filtered.too-small]\nmin_sid_px = 3", "unknown key 'min_sid_px'", "'min_side_px'"),
+        ("[filtered.too-small]\nmin_side_px = 'x'", "min_side_px", ""),
         ("filtered = 5", "'filtered' is a table", "[filtered]"),
         ("[export.khoya]", "unknown key 'khoya'", "'kohya'"),
         ("[export]\nkohya = 5", "'export.kohya' is a table", ""),

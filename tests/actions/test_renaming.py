@@ -71,7 +71,7 @@ def test_hand_edits_ride_on_through_a_rebuild(advanced: Project, git) -> None:
     (root / "wip/aria/danbooru_1.txt").write_text("aria, hat")
     (root / "filtered/aria/danbooru_0.png").unlink()
     rename(advanced, ["aria/danbooru_1", "danbooru_2", "aria/danbooru_0"], "cora/")
-    (root / "dsk.toml").write_text('[cleaned]\ntrigger = "t"\n[filtered]\nmin_side_px = 100\n')
+    (root / "dsk.toml").write_text('[cleaned]\ntrigger = "t"\n[filtered.too-small]\nmin_side_px = 100\n')
     advance(open_project(root))
     assert (root / "wip/cora/danbooru_1.txt").read_text() == "t, aria, hat"
     assert keys(advanced, "wip") == {"cora/danbooru_1", "cora/danbooru_2", "beth/danbooru_0", "beth/danbooru_1"}

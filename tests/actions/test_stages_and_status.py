@@ -93,14 +93,14 @@ def test_status_is_json_and_comes_back(advanced: Project) -> None:
 
 
 def test_when_every_image_is_dropped_the_cause_is_named(project: Project) -> None:
-    strict = again(project, "[filtered]\nmin_side_px = 4096\n")
+    strict = again(project, "[filtered.too-small]\nmin_side_px = 4096\n")
     told: list[Transition] = []
     with pytest.raises(StateError) as caught:
         advance(strict, tell=told.append)
     assert [one.subject for one in told] == ["filtered: 0 of 5 kept (5 too small)"]
     assert caught.value.message == "wip is empty: filtered dropped every one of 5 images"
     assert "[filtered] in dsk.toml" in caught.value.hint
-    relaxed = again(project, "[filtered]\nmin_side_px = 8\n")
+    relaxed = again(project, "[filtered.too-small]\nmin_side_px = 8\n")
     assert len(advance(relaxed)) == 6
 
 
@@ -141,5 +141,5 @@ def test_a_wrong_setting_stops_before_anything_runs(project: Project, text: str,
 
 
 def test_a_byte_order_mark_is_no_mistake(project: Project) -> None:
-    (project.dataset.root / "dsk.toml").write_bytes(b"\xef\xbb\xbf[filtered]\nmin_side_px = 8\n")
-    assert again(project).settings("filtered").min_side_px == 8
+    (project.dataset.root / "dsk.toml").write_bytes(b"\xef\xbb\xbf[filtered.too-small]\nmin_side_px = 8\n")
+    assert again(project).settings("filtered").too_small.min_side_px == 8

@@ -41,7 +41,7 @@ def make_images(cache: Path, num_files: int) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "scrape").mkdir(parents=True)
     with Pool() as pool:
-        pool.starmap(_make_one, ((folder / "scrape", i) for i in range(num_files)), chunksize=8)
+        pool.starmap(make_one, ((folder / "scrape", i) for i in range(num_files)), chunksize=8)
     done.touch()
     return folder / "scrape"
 
@@ -88,14 +88,15 @@ def _make_thumbnail(folder: Path, number: int) -> None:
     grain = _shared_grain()[rows : rows + THUMBNAIL_PX, columns : columns + THUMBNAIL_PX]
     place = folder / concept_name(number % NUM_CONCEPTS) / f"{number:06d}"
     Image.fromarray(np.clip(smooth + grain, 0, 255).astype(np.uint8)).save(place.with_suffix(".jpg"), quality=75)
-    place.with_suffix(".txt").write_text(_words(random), "utf-8")
+    place.with_suffix(".txt").write_text(words(random), "utf-8")
 
 
-def _words(random: np.random.Generator) -> str:
+def words(random: np.random.Generator) -> str:
+    """A caption of nine tags."""
     return ", ".join(random.choice(_WORDS, size=9, replace=False)) + "\n"
 
 
-def _make_one(folder: Path, number: int) -> None:
+def make_one(folder: Path, number: int) -> None:
     """A smooth base picture, shared by some files, under grain that is this file's own."""
     random = np.random.default_rng((SEED, number))
     base = _base(number % NUM_BASES)
@@ -104,7 +105,7 @@ def _make_one(folder: Path, number: int) -> None:
     pixels = np.clip(base + grain, 0, 255).astype(np.uint8)
     pixels[:8, :8] = random.integers(0, 256, (8, 8, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(folder / f"{number:06d}.jpg", quality=QUALITY)
-    (folder / f"{number:06d}.txt").write_text(_words(random), "utf-8")
+    (folder / f"{number:06d}.txt").write_text(words(random), "utf-8")
 
 
 def _base(number: int) -> NDArray[np.int16]:

@@ -40,9 +40,9 @@ def test_brackets_and_control_characters_in_names_are_shown(empty: Project, tmp_
     assert "[bold] a" in done.stdout
     assert "\x1b" not in done.stdout
     assert "\\x1b[31mred.mp4: video" in done.stdout
-    (root / "dsk.toml").write_text("[filtered]\nmin_side_px = 8\n")
+    (root / "dsk.toml").write_text("[filtered.too-small]\nmin_side_px = 8\n")
     dsk(root, "advance", "wip")
-    (root / "dsk.toml").write_text("[filtered]\nmin_side_px = 9\n")
+    (root / "dsk.toml").write_text("[filtered.too-small]\nmin_side_px = 9\n")
     assert "stale: [filtered] in dsk.toml changed" in dsk(root, "status").stdout
     (root / "wip/[bold] a/_smile_.png").unlink(missing_ok=True)
     assert "[bold] a" in dsk(root, "lint").stdout

@@ -50,7 +50,7 @@ class Walker:
             path.write_text(f"tag_{self.chance.randrange(9)}, 1girl, {path.read_text()}")
         elif what == "settings":
             size_px, word = self.chance.choice((100, 300)), self.chance.choice("xyz")
-            text = f'[filtered]\nmin_side_px = {size_px}\n[cleaned]\ntrigger = "{word}"\n'
+            text = f'[filtered.too-small]\nmin_side_px = {size_px}\n[cleaned]\ntrigger = "{word}"\n'
             (self.root / "dsk.toml").write_text(text)
         elif images:
             self.to_image(what, self.chance.choice(images))

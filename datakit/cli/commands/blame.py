@@ -17,6 +17,7 @@ _WORDS = {
     "stage": "",
     "site": "",
     "import": "imported",
+    "derived": "taken from",
     "edited": "edited",
 }
 
@@ -96,5 +97,5 @@ def _short(doer: Doer) -> str:
 
 
 def _sentence(cause: Cause) -> str:
-    where = f"{cause.stage}: " if cause.kind not in ("import", "edited") else ""
+    where = f"{cause.stage}: " if cause.kind not in ("import", "derived", "edited") else ""
     return f"{where}{_source(cause)}" + (f" ({_operation(cause)})" if cause.operation else "")

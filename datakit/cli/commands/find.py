@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gc
 from pathlib import Path
+from typing import Any, Final
 
 import click
 
+from datakit.cli.leaks import command as leaks
 from datakit.cli.queries import QueryCommand
 from datakit.repo.finding.looking import begin_look
 
@@ -18,10 +20,31 @@ _HELP = """Words side by side mean and, - not, | or `or` either; parentheses gro
   width>=1024  mp>=1  ratio<3:4  size<100kb  format:png  has:conflict
   concept:aria  name:*_0  -in:wip  near-duplicate-of:aria/x~4
 
-docs/queries.md has them all. Write the query in single quotes, so that the shell leaves it alone."""
+docs/queries.md has them all. Write the query in single quotes, so that the shell leaves it alone.
+
+dsk find leaks is a command of its own: see dsk find leaks --help. A tag of that name is found by tag:leaks."""
 
 
-@click.command("find", cls=QueryCommand, epilog=_HELP)
+class _FindCommand(QueryCommand):
+    """Words of a query, unless the first one names another thing to find."""
+
+    commands: Final = {"leaks": leaks}
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """The context of that other command, where it is meant."""
+        inner = self.commands.get(args[0]) if args else None
+        if inner is None:
+            return super().make_context(info_name, args, parent, **extra)
+        return inner.make_context(f"{info_name} {args[0]}", args[1:], parent, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command of the context."""
+        return super().invoke(ctx) if ctx.command is self else ctx.command.invoke(ctx)
+
+
+@click.command("find", cls=_FindCommand, epilog=_HELP)
 @click.argument("query", nargs=-1)
 @click.option("--stage", default="", metavar="STAGE", help="Of this stage, not of the last that has captions.")
 @click.option(

@@ -39,6 +39,9 @@ def command(as_json: bool) -> None:
     if status.hand_edits and not status.problem:
         say(f"hand edits: {status.hand_edits_summary}; the next operation commits them")
     for stage in status.stages:
+        if stage.num_flagged:
+            items = "1 item is" if stage.num_flagged == 1 else f"{stage.num_flagged:,} items are"
+            say(f"flags: {items} in {stage.stage} though a rule found something (dsk why ITEM)")
         for path in stage.conflicts[:_SHOWN]:
             say(f"conflict: {stage.stage}/{path}: changed by hand and by its source (dsk keep decides)")
         if len(stage.conflicts) > _SHOWN:

@@ -23,10 +23,20 @@ def command(item: str, as_json: bool) -> None:
     if as_json:
         say_json(found)
         return
-    say(found.key)
+    say(found.key + _origin(found))
     table(("stage", "", "why"), ((_stage(one), _standing(one), _why(one)) for one in found.stages))
     for line in _next(found):
         say(line)
+
+
+def _origin(found: Explanation) -> str:
+    """Of an item that is a part of another's image."""
+    if found.taken_from is None:
+        return ""
+    x, y, width, height = found.taken_from.crop_px
+    old, now = found.taken_from.item, found.taken_from.now
+    changed = "" if now == old else f" (called {now} now)" if now else " (which is no more)"
+    return f": {width} x {height} px at {x}, {y} of {old}{changed}"
 
 
 def _stage(verdict: Verdict) -> str:
@@ -38,7 +48,7 @@ def _standing(verdict: Verdict) -> str:
 
 
 def _why(verdict: Verdict) -> str:
-    parts = [_cause(verdict)]
+    parts = [_cause(verdict), *(f"flagged by {flag.rule}: {flag.reason}" for flag in verdict.flags)]
     if verdict.has_conflict:
         parts.append("in conflict: a person and its source both changed it")
     if verdict.stale and verdict.standing != "waiting":

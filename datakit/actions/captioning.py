@@ -1,0 +1,43 @@
+"""dsk caption: the stage captioned, on the provider that was told, with its command allowed."""
+
+from __future__ import annotations
+
+from datakit.actions.advancing import run_stage
+from datakit.actions.project import Project
+from datakit.errors import UsageError
+from datakit.model.progress import Progress, silent
+from datakit.repo.transitions.pipeline import Transition
+
+STAGE = "captioned"
+
+
+def caption(project: Project, *, provider: str = "", progress: Progress = silent) -> Transition | None:
+    """Run the stage captioned, stale or not; None when nothing changed.
+
+    `provider` is one of `datakit.taggers.providers.PROVIDERS`, '' for the best that is here.
+
+    Raises:
+        UsageError: the provider is not here.
+        StateError: a stage before is stale, a tagger's files are not here, or the command is not allowed.
+    """
+    if not provider:
+        return run_stage(project, STAGE, progress=progress)
+    from datakit.taggers.providers import told_provider
+
+    with told_provider(provider):
+        return run_stage(project, STAGE, progress=progress)
+
+
+def allow_command(project: Project) -> str:
+    """Let the dataset's `captioned.command` run on this computer from now on; returns it.
+
+    Raises:
+        UsageError: the dataset has none.
+    """
+    from datakit.taggers.command import allow
+
+    command: str = project.settings(STAGE).command
+    if not command:
+        raise UsageError("dsk.toml has no captioned.command to allow")
+    allow(command)
+    return command
