@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-peers bench bench-import bench-history bench-tags lint docs clean distclean
+.PHONY: help demo test test-slow test-peers bench bench-import bench-history bench-stages bench-looks bench-tags lint docs clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -29,13 +29,20 @@ test-slow: $(STAMP) ## the tests that take longer
 test-peers: $(STAMP) ## the tests against other tools of the field
 	@$(BIN)/python -m pytest -m "peers" $(ARGS) || { [ $$? = 5 ] && echo "there are no peer tests yet"; }
 
-bench: bench-import bench-history ## both benchmarks against git, git-lfs and dvc (installs dvc apart; 20 GB of temporary files)
+bench: bench-import bench-history bench-stages ## import and history against git, git-lfs and dvc (installs dvc apart; 20 GB of temporary files), and every stage
 
 bench-import: $(STAMP) ## import speed with large images
 	@$(BIN)/python -m tests.benchmarks.bench_import $(ARGS)
 
 bench-history: $(STAMP) ## all operations on 10,000 and 100,000 small images
 	@$(BIN)/python -m tests.benchmarks.bench_history $(ARGS)
+
+bench-stages: $(STAMP) ## every stage on 1,000 images of 1216 px, against decoding the same files
+	@$(BIN)/python -m tests.benchmarks.bench_stages $(ARGS)
+
+bench-looks: $(STAMP) ## near-duplicates against imagehash and czkawka; a tagger against onnxruntime alone
+	@$(BIN)/python -m tests.benchmarks.bench_duplicates $(ARGS)
+	@$(BIN)/python -m tests.benchmarks.bench_tagging
 
 bench-tags: $(STAMP) ## metadata of 10,000 images, a vocabulary of 140,000 tags, searches in 100,000 captions
 	@$(BIN)/python -m tests.benchmarks.bench_sidecars $(ARGS)
