@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import sys
 import tomllib
 from collections.abc import Collection, Mapping
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_origin
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import msgspec
 
@@ -59,7 +60,35 @@ def decode(table: Mapping[str, Any], kind: type[S], *, where: str) -> S:
     try:
         return msgspec.convert(table, kind)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{where}: {error}") from error
+        raise ConfigError(f"{where}: {error}", hint=_cure(str(error), table, kind)) from error
+
+
+def _cure(message: str, table: Mapping[str, Any], kind: Any) -> str:
+    """What to write in the place of a value that msgspec refused; '' where it says so itself."""
+    at = re.search(r"at `\$\.([^`]+)`$", message)
+    path = re.sub(r"\[[^]]*\]", "", at[1]).split(".") if at else []
+    value: Any = table
+    for name in path:
+        fields = {field.encode_name: field.type for field in msgspec.structs.fields(kind)} if _is_struct(kind) else {}
+        kind, value = fields.get(name, kind), value.get(name) if isinstance(value, dict) else None
+    if wrong := re.match(r"Invalid enum value '(.*)'", message):
+        choices = _choices(kind)
+        like = nearest(wrong[1], choices)
+        return f"did you mean '{like}'?" if like else f"there are: {', '.join(choices)}" if choices else ""
+    if message.startswith("Expected `array`, got `str`") and path:
+        inside = value if isinstance(value, dict) else {path[-1]: value}
+        return next((f'a list: {name} = ["{one}"]' for name, one in inside.items() if isinstance(one, str)), "")
+    cures = {"Expected `int`, got `str`": "a number stands without quotation marks"}
+    cures["Expected `float`, got `str`"] = cures["Expected `int`, got `str`"]
+    cures["Expected `bool`, got "] = "true or false, without quotation marks"
+    return next((cure for begin, cure in cures.items() if message.startswith(begin)), "")
+
+
+def _choices(kind: Any) -> list[str]:
+    """The words that a type allows, also of a list's members."""
+    if get_origin(kind) is Literal:
+        return [word for word in get_args(kind) if isinstance(word, str)]
+    return [word for inner in get_args(kind) for word in _choices(inner)]
 
 
 def inner_tables(kind: type[msgspec.Struct]) -> dict[str, type[msgspec.Struct]]:

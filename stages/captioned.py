@@ -7,8 +7,8 @@ which; no tag comes twice:
 - `booru`, `caption`, `tagger`: those of one source alone;
 - `fill-missing`: as `union`, but taggers see only items with fewer than `fill_below` tags.
 
-A rating is never one of the tags. Prose, of the scrape or by the command, stands behind the tags and a blank line. An
-item without any tag or prose gets no caption file; lint tells of it.
+The rating of a record, or that a tagger sees, is none of the tags. Prose, of the scrape or by the command, stands
+behind the tags and a blank line. An item without any tag or prose gets no caption file; lint tells of it.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ from stages.edits.reading import read_steps
 from stages.wording import count, dropped_parts, in_brackets, kept
 
 _LOOK: Final = "edited"
-_VERSION: Final = 2
+_VERSION: Final = 3
 _CHANGES: Final = ("flattened", "rotated", "recoloured", "first frame", "converted", "re-encoded")
 """In a summary these come first, then what steps did."""
 _NO_EDITS: Final = Edits()

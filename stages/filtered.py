@@ -56,7 +56,7 @@ def scope(settings: Any) -> Scope:
 
 def looks(subject: Subject, settings: Any) -> list[Look]:
     """What the rules that are on want to know, each once."""
-    return list({look.name: look for rule in active(settings) for look in rule.looks}.values())
+    return image_looks.asked_once(look for rule in active(settings) for look in rule.looks)
 
 
 @cache

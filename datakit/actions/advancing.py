@@ -74,17 +74,24 @@ def run_stage(project: Project, stage: str, *, progress: Progress = silent) -> T
 
 
 def equipped(project: Project, step: Step, progress: Progress) -> Step:
-    """The step with the taggers that it uses; those that are not on this computer are fetched, once.
+    """The step with the taggers that it uses; those of dsk that are not on this computer are fetched, once.
+
+    What a dataset's own spec names is not: the dataset may be a stranger's, and so the repository.
 
     Raises:
-        StateError: the hub cannot be reached, or does not have them; the hint has the commands that bring them.
+        StateError: the hub cannot be reached, or does not have them, or somebody has to say that they may be fetched;
+            the hint has the commands that bring them.
     """
     missing = [found for found in getattr(step.given, "taggers", ()) if not found.is_here]
     if not missing:
         return step
     from datakit.taggers.fetching import fetch
+    from datakit.taggers.finding import require
+    from datakit.taggers.specfiles import own_specs
 
     for found in missing:
+        if found.name in own_specs(project.dataset.root):
+            require(found)
         fetch(found, progress=progress)
     return project.step(step.stage.name)
 

@@ -18,7 +18,7 @@ def caption(project: Project, *, provider: str = "", progress: Progress = silent
 
     Raises:
         UsageError: the provider is not here.
-        StateError: a stage before is stale, a tagger's files are not here, or the command is not allowed.
+        StateError: a stage before is stale, a tagger's files cannot be fetched, or the command is not allowed.
     """
     if not provider:
         return run_stage(project, STAGE, progress=progress)
@@ -29,7 +29,7 @@ def caption(project: Project, *, provider: str = "", progress: Progress = silent
 
 
 def allow_command(project: Project) -> str:
-    """Let the dataset's `captioned.command` run on this computer from now on; returns it.
+    """Let the dataset's `captioned.command` run from now on, for this dataset on this computer; returns it.
 
     Raises:
         UsageError: the dataset has none.

@@ -91,6 +91,7 @@ def make_copy(place: Place, note: Note, source: Path) -> Path:
     """Copy an image and note it down; nothing but the program's own files stands there before."""
     place.folder.mkdir(parents=True, exist_ok=True)
     file = file_of(place, note)
+    place.note.unlink(missing_ok=True)  # an older note would take half a copy for somebody's work
     shutil.copyfile(source, file)
     file.chmod(_MODE)
     write_note(place, note)

@@ -22,7 +22,8 @@ from datakit.repo.finding.facts import read_with_stat
 from datakit.repo.finding.table import Place, with_table
 from datakit.repo.stagetree import TreeView, stage_tree
 from datakit.repo.transitions.subjects import read_subjects
-from datakit.tags.edits import BAR, Edit, Words, adding
+from datakit.tags.captions import BAR
+from datakit.tags.edits import Edit, Words, adding
 from datakit.tags.names import to_canonical
 from datakit.tags.query.parsing import format_query, parse_query
 from datakit.tags.seeing import Relations, Said, Sight, TagRow, by_tag, leaking, said_by, unseen
@@ -99,7 +100,7 @@ def find_leaks(project: Project, asked: Asked) -> LeaksFound:
     taggers = taggers_of(project, asked.taggers)
     relations = relations_of(project)
     captions = _captions(project, asked, relations)
-    said = {key: found.tags for key, found in captions.said.items()}
+    said = {key: found.tags for key, found in captions.said.items()} if asked.kind == "unseen" else None
     sights = sights_of(project, captions.subjects, taggers, said=said, progress=asked.progress)
     kept = _Leaks({}, (), {})
     if asked.kind == "leaks":
@@ -269,8 +270,7 @@ def remembered_scores(project: Project, stage: str) -> Remembered | None:
         return None
     relations = relations_of(project)
     captions = _captions(project, Asked(stage=stage), relations)
-    said = {key: found.tags for key, found in captions.said.items()}
-    sights = sights_of(project, captions.subjects, taggers, said=said, only_remembered=True)
+    sights = sights_of(project, captions.subjects, taggers, only_remembered=True)
     kept = _leaks(project, captions, sights, relations=relations, least=MIN_SCORE)
     scores: dict[str, dict[str, float]] = {key: {} for key in sights}
     for key, row in kept.items.items():

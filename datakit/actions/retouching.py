@@ -208,7 +208,8 @@ def _take_back(dataset: Dataset, place: Place, note: Note, notes: tuple[str, ...
         if notes:
             raise StateError(f"{'; '.join(notes)}, and {note.stage}/{note.path} is unchanged")
         return Retouched(key=note.key, stage=note.stage, path=f"{note.stage}/{note.path}", notes=(*told, *stay))
-    facts = probe(read_bounded(made.image))
+    data = read_bounded(made.image)  # once: the program may still be there, and save again
+    facts = probe(data)
     if facts.unreadable:
         raise InputError(
             f"{made.image}: {facts.unreadable}; {note.stage}/{note.path} stays as it was",
@@ -217,7 +218,7 @@ def _take_back(dataset: Dataset, place: Place, note: Note, notes: tuple[str, ...
     with transaction(dataset, "edit") as txn:
         key = _check_unchanged(dataset, txn.base_tree, place, note)
         path = _goal(key, note, made.image, facts.format)
-        done = _commit(txn, note, made.image, key, path)
+        done = _commit(txn, note, data, key, path)
     saved = (f"{made.image.name} is what {note.program} saved",) if made.image != file_of(place, note) else ()
     end_copy(place, note)
     return msgspec.structs.replace(done, notes=(*notes, *saved, *stay))
@@ -269,11 +270,11 @@ def _goal(key: str, note: Note, image: Path, image_format: str) -> str:
     return f"{key}.{extension}"
 
 
-def _commit(txn: Transaction, note: Note, image: Path, key: str, path: str) -> Retouched:
+def _commit(txn: Transaction, note: Note, image: bytes, key: str, path: str) -> Retouched:
     dataset = txn.dataset
     for old in item_files(dataset, txn.base_tree, note.stage, key).images:
         txn.put_blob(f"{note.stage}/{old}", None)
-    txn.put_image(f"{note.stage}/{path}", dataset.lfs.ingest(image, split_path(path)[1]))
+    txn.put_image(f"{note.stage}/{path}", dataset.lfs.ingest_bytes(image, split_path(path)[1]))
     txn.args = {"items": [f"{note.stage}/{key}"], "program": note.program}
     subject = f"edit: {key} by {note.program}" + ("" if note.stage == _EDITED else f" in {note.stage}")
     commit = txn.commit(subject, trailers={"Stage": note.stage})

@@ -52,7 +52,7 @@ def relations_of(project: Project) -> Relations:
 class _Tagger:
     """One tagger whose files are here."""
 
-    def __init__(self, found: Found, canonical: Callable[[str], str]) -> None:
+    def __init__(self, found: Found, canonical: Callable[[str], str], categories: Collection[str]) -> None:
         assert found.labels is not None
         self.look = f"tagger:{found.name}"
         self._labels = read_labels(found.labels, found.spec.labels)
@@ -60,6 +60,12 @@ class _Tagger:
         self._canonical = canonical
         self._names = {name: canonical(name) for name in self._selector.known}
         self.known = frozenset(self._names.values())
+        self._places = np.fromiter(self._selector.known.values(), np.intp, len(self._names))
+        self._tags = list(self._names.values())
+        kinds = {name: self._labels.categories[place] for name, place in self._selector.known.items()}
+        series = {name for names in self._labels.series.values() for name in names}
+        self.wanted = frozenset(name for name in {*kinds, *series} if kinds.get(name, "copyright") in categories)
+        """Tags of the categories that captions are made of."""
 
     def ballot(self, facts: Mapping[str, Any]) -> Any:
         """Its vote on an image."""
@@ -67,12 +73,11 @@ class _Tagger:
 
     def scores(self, ballot: Any) -> dict[str, float]:
         """Canonical name → score, of what it sees at all."""
+        scores = ballot.scores[self._places]
         found: dict[str, float] = {}
-        for name, index in ballot.known.items():
-            score = float(ballot.scores[index])
-            if score:
-                tag = self._names[name]
-                found[tag] = max(score, found.get(tag, 0.0))
+        for at in np.flatnonzero(scores):
+            tag = self._tags[at]
+            found[tag] = max(float(scores[at]), found.get(tag, 0.0))
         return found
 
 
@@ -81,20 +86,23 @@ def sights_of(
     subjects: Sequence[Subject],
     taggers: Sequence[str],
     *,
-    said: Mapping[str, Collection[str]],
+    said: Mapping[str, Collection[str]] | None = None,
     only_remembered: bool = False,
     progress: Progress = silent,
 ) -> dict[str, Sight]:
     """Key → what taggers see; images that none of them could look at are left out.
 
-    `said`: key → canonical names that the scores are asked of, whatever they are.
+    `said`: key → canonical names that the scores are asked of, whatever they are; without it only what is taken counts,
+    and `Sight.scores` are empty. Tags of categories that `[captioned]` does not take are not taken here either.
 
     Raises:
         StateError: a tagger's files are not here; the hint has the command that brings them.
     """
     root = project.dataset.root
     canonical = project.vocabulary.canonical
-    seeing = [_Tagger(require(find_tagger(name, root=root)), canonical) for name in taggers]
+    categories = project.settings("captioned").categories
+    seeing = [_Tagger(require(find_tagger(name, root=root)), canonical, categories) for name in taggers]
+    wanted = frozenset().union(*(one.wanted for one in seeing))
     looked = _looked(project, subjects, taggers, only_remembered=only_remembered, progress=progress)
     found: dict[str, Sight] = {}
     for subject in looked:
@@ -103,10 +111,12 @@ def sights_of(
             ballots = [one.ballot(subject.facts[one.look]) for one in able]
             taken: dict[str, float] = {}
             for name, score in vote(ballots, "mean").items():
-                taken.setdefault(canonical(name), score)
-            scores = _mean(
-                [(one.known, one.scores(ballot)) for one, ballot in zip(able, ballots, strict=True)], said[subject.key]
-            )
+                if name in wanted:
+                    taken.setdefault(canonical(name), score)
+            scores: dict[str, float] = {}
+            if said is not None:
+                rows = [(one.known, one.scores(ballot)) for one, ballot in zip(able, ballots, strict=True)]
+                scores = _mean(rows, said[subject.key])
             found[subject.key] = Sight(taken=taken, scores=scores)
     return found
 

@@ -10,8 +10,8 @@ from datakit.actions.tagcounts import categories_of, tag_counts
 from datakit.actions.tagging import Context, TagEdit
 from datakit.errors import StateError, UsageError
 from datakit.model.record import CATEGORIES
+from datakit.tags.captions import BAR
 from datakit.tags.edits import (
-    BAR,
     Edit,
     adding,
     deduping,

@@ -31,11 +31,10 @@ def inner_box(picture: Picture, *, tolerance: int, min_edge: float) -> Box:
         return x, y, width - x - right, height - y - bottom  # its sides are no bars of one colour
     # Rows first: bars above and below would stop a look along the columns, and the other way round, so both again.
     for _ in range(2):
-        top = _bar(pixels, tolerance, min_edge)
-        under = _bar(pixels[::-1], tolerance, min_edge)
+        top, under = _bars(pixels, tolerance, min_edge)
         pixels = pixels[top : len(pixels) - under]
         across = pixels.transpose(1, 0, 2)
-        left, beside = _bar(across, tolerance, min_edge), _bar(across[::-1], tolerance, min_edge)
+        left, beside = _bars(across, tolerance, min_edge)
         pixels = pixels[:, left : len(across) - beside]
         x, y, right, bottom = x + left, y + top, right + beside, bottom + under
     return x, y, width - x - right, height - y - bottom
@@ -50,6 +49,12 @@ def _clear_sides(picture: Picture) -> tuple[int, int, int, int]:
     return box[0], box[1], width - box[2], height - box[3]
 
 
+def _bars(lines: Lines, tolerance: int, min_edge: float) -> tuple[int, int]:
+    """How many lines at the beginning and at the end are bars; none where they meet, as in a picture of two halves."""
+    first, last = _bar(lines, tolerance, min_edge), _bar(lines[::-1], tolerance, min_edge)
+    return (first, last) if first + last < len(lines) else (0, 0)
+
+
 def _bar(lines: Lines, tolerance: int, min_edge: float) -> int:
     """How many lines from the first on are a bar."""
     number = len(lines)
@@ -62,11 +67,12 @@ def _bar(lines: Lines, tolerance: int, min_edge: float) -> int:
     for levels in (3 * tolerance, tolerance):  # ringing before a bright edge is still the bar's
         for at in range(width, min(width + _SOFT_LINES, number)):
             if _differing(lines[at], colour, levels).mean() >= min_edge:
-                return at
+                before = lines[max(0, at - _SOFT_LINES)].astype(np.int16)  # a gradient leaves its colour without a step
+                return at if _differing(lines[at], before, tolerance).mean() >= min_edge else 0
     return 0
 
 
 def _differing(line: Lines, colour: npt.NDArray[np.int16], tolerance: int) -> npt.NDArray[np.bool_]:
-    """Which pixels of a line are not of the colour."""
+    """Which pixels of a line are not of the colour, or not of another line's."""
     found: npt.NDArray[np.bool_] = (np.abs(line - colour) > tolerance).any(axis=1)
     return found

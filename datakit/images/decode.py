@@ -111,9 +111,11 @@ def decode_pixels(image: ImageFile.ImageFile) -> None:
         try:
             image.load()
         except ValueError:
-            if not _is_whole_without_texts(image):
+            whole = _whole_without_texts(image)
+            if whole is None:
                 raise
             image.load()
+            image.info.update(whole.info)  # what stands behind the texts
     if key_bits:
         image.info["transparency"] = _scaled_key(image.info["transparency"], key_bits)
 
@@ -163,12 +165,14 @@ def _open_png(file: IO[bytes]) -> ImageFile.ImageFile:
         return Image.open(_without_texts(file), formats=("PNG",))
 
 
-def _is_whole_without_texts(image: ImageFile.ImageFile) -> bool:
-    """Whether an image that could not be decoded is a PNG file that only has too long texts behind its pixels."""
+def _whole_without_texts(image: ImageFile.ImageFile) -> Image.Image | None:
+    """The image without texts, where one that could not be decoded is a PNG file that only has too long ones behind its
+    pixels."""
     if image.format != "PNG" or image.tile or image.fp is None:
-        return False
-    Image.open(_without_texts(image.fp), formats=("PNG",)).load()
-    return True
+        return None
+    whole = Image.open(_without_texts(image.fp), formats=("PNG",))
+    whole.load()
+    return whole
 
 
 def _without_texts(file: IO[bytes]) -> IO[bytes]:

@@ -53,6 +53,11 @@ class Hashes(msgspec.Struct, frozen=True, kw_only=True):
     dhash_mirrored: int
     detail: int
     """Standard deviation of the brightness, 0 (one colour) to 127: where it is small, the hashes tell noise."""
+    cells: bytes = b""
+    """The image at 9 x 8 px in grey, row by row, by which near hashes are checked; empty where nobody kept it."""
+
+
+_NUMBERS: Final = ("phash", "dhash", "phash_mirrored", "dhash_mirrored", "detail")
 
 
 class _Small(NamedTuple):
@@ -96,18 +101,19 @@ def hashes_of(image: Image.Image) -> Hashes:
         phash_mirrored=_pack(mirrored > np.median(mirrored)),
         dhash_mirrored=_pack((rows[:, :-1] > rows[:, 1:])[:, ::-1]),
         detail=round(float(square.std())),
+        cells=rows.tobytes(),
     )
 
 
 def to_facts(hashes: Hashes) -> dict[str, Any]:
-    """As looks hold them: 16 hex digits each."""
-    return {name: f"{value:016x}" for name, value in msgspec.structs.asdict(hashes).items()}
+    """As looks hold them: 16 hex digits each, and the cells as they are."""
+    return {name: f"{getattr(hashes, name):016x}" for name in _NUMBERS} | {"cells": hashes.cells}
 
 
 def from_facts(facts: Mapping[str, Any]) -> Hashes | None:
     """What `to_facts` made; None of an image that could not be read."""
     try:
-        return Hashes(**{name: int(facts[name], 16) for name in Hashes.__struct_fields__})
+        return Hashes(**{name: int(facts[name], 16) for name in _NUMBERS}, cells=facts["cells"])
     except (KeyError, TypeError, ValueError):
         return None
 

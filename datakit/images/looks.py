@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -16,13 +16,19 @@ Answer = Callable[[Image.Image, bytes], dict[str, Any]]
 """(the image, decoded; the file's bytes) → facts. It leaves the image as it is, and raises
 `UnreadableImage` at most; it is not asked about an image that cannot be decoded."""
 
-MEASURED: Final = Look(name="measured", key="measured:1")
-"""Facts: those of `ImageFacts` and of `measures.measuring.measure` in one table; no `unreadable` where it can be
-decoded."""
+FACTS: Final = Look(name="measured", key="facts:2")
+"""Facts: those of `ImageFacts`; no `unreadable` where it can be decoded."""
+MEASURED: Final = Look(name="measured", key="measured:2")
+"""Facts: those of FACTS, and of `measures.measuring.measure` beside them; they cost some milliseconds more."""
 PIXELS: Final = Look(name="pixels", key="pixels:1")
 """Facts: `digest`, of what the image shows; or `unreadable`. On its own, since it costs more than all measures."""
-HASHED: Final = Look(name="hashed", key="hashed:1")
-"""Facts: `phash`, `dhash`, `phash_mirrored`, `dhash_mirrored`, 16 hex digits each; or `unreadable`."""
+HASHED: Final = Look(name="hashed", key="hashed:2")
+"""Facts: those of `hashes.to_facts`; or `unreadable`."""
+
+
+def asked_once(looks: Iterable[Look]) -> list[Look]:
+    """Each name once; of FACTS and MEASURED the latter, which answers both."""
+    return list({look.name: look for look in sorted(looks, key=lambda look: look.key == MEASURED.key)}.values())
 
 
 def answer(data: bytes, looks: Sequence[Look], others: Mapping[str, Answer] = {}) -> list[Product]:
@@ -44,7 +50,7 @@ def _facts(
     facts, image = examined
     try:
         if look.name == MEASURED.name:
-            return _measured(facts, image, data)
+            return msgspec.to_builtins(facts) if look.key == FACTS.key else _measured(facts, image, data)
         if look.name == PIXELS.name:
             from datakit.images.measures.pixels import pixel_digest
 
@@ -64,7 +70,6 @@ def _measured(facts: ImageFacts, image: Image.Image, data: bytes) -> dict[str, A
 
 def _hashed(image: Image.Image, data: bytes) -> dict[str, Any]:
     """A JPEG is hashed as it decodes at a fraction of its size, so that its hash is the same whoever asks."""
-    from datakit.images.hashes import hash_file, hashes_of
+    from datakit.images.hashes import hash_file, hashes_of, to_facts
 
-    found = hash_file(data) if image.format in ("JPEG", "MPO") else hashes_of(image)
-    return {name: f"{value:016x}" for name, value in msgspec.structs.asdict(found).items()}
+    return to_facts(hash_file(data) if image.format in ("JPEG", "MPO") else hashes_of(image))

@@ -21,6 +21,8 @@ from datakit.images.profiles import Verdict, judge_profile
 
 _PNG_BIT_DEPTH_AT: Final = 24
 """Offset of the bit depth in a PNG file: signature, chunk head, width, height."""
+_PNG_EXIF: Final = (b"eXIf", b"Raw profile type exif")
+"""Where PNG files have EXIF; the second is ImageMagick's."""
 _BITS_PER_SAMPLE: Final = 258
 _TURNED_MODES: Final = frozenset({5, 6, 7, 8})
 """EXIF orientations that swap width and height."""
@@ -131,9 +133,8 @@ def _stored_size(image: ImageFile.ImageFile) -> tuple[int, int]:
 
 
 def _orientation(image: ImageFile.ImageFile, data: bytes) -> int:
-    if image.format == "PNG" and b"eXIf" in data:
-        with unreadable_if_damaged("png"):
-            image.load()  # the chunk may stand behind the pixels
+    if image.format == "PNG" and any(name in data for name in _PNG_EXIF):
+        decode_pixels(image)  # the chunk may stand behind the pixels
     return exif_orientation(image)
 
 

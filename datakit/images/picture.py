@@ -9,6 +9,7 @@ from PIL import Image
 
 from datakit.errors import InputError
 from datakit.images.convert import colours_and_alpha, stored_orientation, turned
+from datakit.images.decode import PIXEL_LIMIT
 
 Box = tuple[int, int, int, int]
 """(x, y, width, height) in pixels."""
@@ -21,6 +22,12 @@ class EmptyCrop(InputError):  # noqa: N818 - it names the state of a crop
     """A crop lies outside of its image; the message says both."""
 
     code = "empty-crop"
+
+
+class TooLarge(InputError):  # noqa: N818 - it names the state of a picture
+    """A picture would become larger than any that is read; the message says how large."""
+
+    code = "too-large"
 
 
 class Picture(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,7 +88,13 @@ def cropped(picture: Picture, box: Box) -> Picture:
 
 
 def resized(picture: Picture, size_px: Size, *, resample: Image.Resampling = Image.Resampling.LANCZOS) -> Picture:
-    """The picture at another size; colours count as much as they are opaque."""
+    """The picture at another size; colours count as much as they are opaque.
+
+    Raises:
+        TooLarge: over the limit of pixels.
+    """
+    if size_px[0] * size_px[1] > PIXEL_LIMIT:
+        raise TooLarge(f"{size_px[0]} x {size_px[1]} px, which it would become, is over {PIXEL_LIMIT:,} pixels")
     if size_px == picture.size_px:
         return picture
     if picture.alpha is None:

@@ -16,7 +16,8 @@ _PNG_KEPT: Final = frozenset(
 _SOS, _EOI, _COM, _APP0, _APP15, _JFIF_APP, _ICC_APP, _ADOBE_APP = 0xDA, 0xD9, 0xFE, 0xE0, 0xEF, 0xE0, 0xE2, 0xEE
 _ALONE: Final = frozenset({0x01, 0xD8, *range(0xD0, 0xD8)})
 """JPEG markers without a length (ITU T.81, table B.1)."""
-_WEBP_KEPT: Final = frozenset({b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ICCP"})
+_WEBP_KEPT: Final = frozenset({b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ICCP", b"ANIM", b"ANMF"})
+"""The last two also of a still image: as an animation of one frame."""
 _WEBP_EXIF_XMP: Final = 0x08 | 0x04
 """Bits of VP8X that announce EXIF and XMP (WebP container specification)."""
 

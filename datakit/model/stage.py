@@ -108,7 +108,9 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     """Where a stage's function has a tag from, or why it left the tag out."""
 
     kind: str
-    """`site`, `caption`, `trigger`, `tagger`, `renamed`, `edited`; of a tag left out the rule, as in `blacklist`."""
+    """Of a tag that is there: `site`, `caption`, `prose`, `tagger`, `trigger`, `profile`, `template`; of one written
+    otherwise also `alias`, `replace`, `emphasis`; of one added or left out by a rule `implied`, `blacklist`, `prune`,
+    `conflict`, `limit`, `not-taken`. Of an image `edited`; `stage` where the function does not say."""
     detail: str = ""
     """For people: `danbooru, general`."""
     score: float | None = None

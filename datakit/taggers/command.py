@@ -22,11 +22,13 @@ import signal
 import subprocess
 import tempfile
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from pathlib import Path
 from typing import IO, Any, Final, Protocol
 
+from datakit.config import CONFIG_NAME
 from datakit.errors import ConfigError, StateError
 from datakit.images.decode import UnreadableImage, format_of, open_lazily
 from datakit.taggers.filedigests import cache_folder
@@ -37,6 +39,9 @@ VARIABLE: Final = "DSK_ALLOW_COMMAND"
 _MOST_CHARACTERS: Final = 100_000
 _LINE_BYTES: Final = 4 << 20
 _SHOWN_LINES: Final = 3
+_SHOWN_CHARACTERS: Final = 500
+_MOST_ANSWERS: Final = 4 * AHEAD
+"""That wait to be read; a program that writes more is made to wait."""
 _GRACE_S: Final = 5.0
 _ALLOWED: Final = "allowed-commands.json"
 
@@ -113,8 +118,9 @@ def _line(number: int, path: Path, asked: Asked) -> str:
 
 def _next(program: _Program, waiting: dict[int, Path], timeout_s: float) -> tuple[int, Facts]:
     """The next answer to one of those that wait; its file is deleted."""
+    until = time.monotonic() + timeout_s  # what nobody asked for is no answer, and gives no more time
     while True:
-        answer = program.receive(timeout_s)
+        answer = program.receive(until, timeout_s)
         number = answer.get("id")
         if isinstance(number, int) and not isinstance(number, bool) and number in waiting:
             waiting.pop(number).unlink(missing_ok=True)
@@ -125,12 +131,17 @@ def _next(program: _Program, waiting: dict[int, Path], timeout_s: float) -> tupl
 def _facts(answer: dict[str, Any]) -> Facts:
     error, caption = answer.get("error"), answer.get("caption")
     if error is not None:
-        return {"error": str(error)[:500] or "an error without a word"}
+        return {"error": _clean(str(error)[:_SHOWN_CHARACTERS]) or "an error without a word"}
     if not isinstance(caption, str):
         return {"error": "an answer without a caption"}
     if len(caption) > _MOST_CHARACTERS:
         return {"error": f"a caption of {len(caption):,} characters"}
-    return {"caption": "\n".join(line.rstrip() for line in caption.strip().splitlines()).replace("\0", "")}
+    return {"caption": "\n".join(line.rstrip() for line in _clean(caption).strip().splitlines())}
+
+
+def _clean(text: str) -> str:
+    """Without what no file can hold: NUL, and halves of characters, which JSON can escape."""
+    return text.replace("\0", "").encode("utf-8", "replace").decode()
 
 
 class _Program:
@@ -140,7 +151,7 @@ class _Program:
         self._command = command
         self._is_done = False
         self._last: deque[str] = deque(maxlen=50)
-        self._answers: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+        self._answers: queue.Queue[dict[str, Any] | None] = queue.Queue(_MOST_ANSWERS)
         self._requests: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._process = _start(command)
         assert self._process.stdin
@@ -163,11 +174,12 @@ class _Program:
 
     def remember(self, line: str) -> None:
         """Keep a line to be shown when the program fails."""
-        self._last.append(line)
+        self._last.append(line[:_SHOWN_CHARACTERS])
 
-    def receive(self, timeout_s: float) -> dict[str, Any]:
+    def receive(self, until: float, timeout_s: float) -> dict[str, Any]:
+        """Its next answer, for which `timeout_s` end at `until`."""
         try:
-            answer = self._answers.get(timeout=timeout_s)
+            answer = self._answers.get(timeout=max(0.0, until - time.monotonic()))
         except queue.Empty:
             raise self._failure(f"gave no answer for {timeout_s:g} s") from None
         if answer is None:
@@ -181,6 +193,10 @@ class _Program:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(_GRACE_S)
         _end(self._process)
+        until = time.monotonic() + _GRACE_S
+        while self._threads[1].is_alive() and time.monotonic() < until:
+            with contextlib.suppress(queue.Empty):  # it may wait for room
+                self._answers.get(timeout=0.01)
         for thread in self._threads:
             thread.join(_GRACE_S)
         for end in (self._process.stdin, self._process.stdout, self._process.stderr):
@@ -249,9 +265,10 @@ def _start(command: str) -> subprocess.Popen[bytes]:
     try:
         # A session of its own: Ctrl-C is for dsk, which then ends the program and all that it started.
         return subprocess.Popen(argv, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=os.name == "posix")
-    except OSError as error:
+    except (OSError, ValueError) as error:  # the latter for a NUL
+        reason = error.strerror if isinstance(error, OSError) else str(error)
         hint = "the program has to be on the PATH; or give its whole path"
-        raise ConfigError(f"dsk.toml [captioned] command: {argv[0]}: {error.strerror}", hint=hint) from error
+        raise ConfigError(f"dsk.toml [captioned] command: {argv[0]}: {reason}", hint=hint) from error
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -269,19 +286,26 @@ def require_allowed(command: str) -> None:
     Raises:
         StateError: nobody allowed it on this computer; the hint says how.
     """
-    if os.environ.get(VARIABLE) == "1" or command in _allowed():
+    if os.environ.get(VARIABLE) == "1" or _grant(command) in _allowed():
         return
-    hint = f"dsk caption --allow-command lets it run on this computer, {VARIABLE}=1 every dataset's"
+    hint = f"dsk caption --allow-command lets it run for this dataset, {VARIABLE}=1 every dataset's"
     raise StateError(f"captioned: dsk.toml wants to run `{command}`", hint=hint)
 
 
 def allow(command: str) -> None:
-    """Let a command run on this computer from now on."""
+    """Let a command run from now on, on this computer and for the dataset in which dsk was called."""
     path = cache_folder() / _ALLOWED
     path.parent.mkdir(parents=True, exist_ok=True)
     half = path.with_suffix(f".{os.getpid()}")
-    half.write_text(json.dumps(sorted({*_allowed(), command})), "utf-8")
+    half.write_text(json.dumps(sorted({*_allowed(), _grant(command)})), "utf-8")
     half.replace(path)
+
+
+def _grant(command: str) -> str:
+    """What is allowed: a command in a dataset's folder. `python caption.py` is another program in each."""
+    here = Path.cwd()
+    home = next((one for one in (here, *here.parents) if (one / CONFIG_NAME).is_file()), here)
+    return f"{home}: {command}"
 
 
 def _allowed() -> frozenset[str]:

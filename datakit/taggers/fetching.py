@@ -1,4 +1,4 @@
-"""Brings a tagger's files from the Hugging Face hub, once, when somebody asks for them."""
+"""Brings a tagger's files from the Hugging Face hub, once: when a stage first needs them, or somebody asks."""
 
 from __future__ import annotations
 
@@ -11,15 +11,6 @@ from datakit.taggers.finding import Found, find_named, how_to_get, models_folder
 
 Progress = Callable[[str, int, int], None]
 """(what, bytes done, bytes in all)"""
-
-
-def obtain(found: Found, *, progress: Progress | None = None) -> Found:
-    """A tagger whose files are here: as it was given where they are, fetched where they are not.
-
-    Raises:
-        StateError: the hub cannot be reached, or does not have them; the hint has the commands that bring them.
-    """
-    return found if found.is_here else fetch(found, progress=progress)
 
 
 def fetch(found: Found, *, progress: Progress | None = None) -> Found:

@@ -66,8 +66,8 @@ def find_tagger(name_or_path: str, *, root: Path) -> Found:
     known = {*built_in_specs(), *own_specs(root)}
     if name_or_path in known:
         return find_named(name_or_path, load_spec(name_or_path, root))
-    path = root / Path(name_or_path).expanduser()
-    if path.exists():
+    path = _path_of(name_or_path, root)
+    if path is not None:
         return _by_path(name_or_path, path, root)
     for name in sorted(known) if "/" in name_or_path else ():
         spec = load_spec(name, root)
@@ -167,6 +167,17 @@ def _in_hub_cache(repository: str, revision: str, path: str) -> Path | None:
 
 def _looks_like_path(text: str) -> bool:
     return text.endswith(".onnx") or "/" in text or "\\" in text or text.startswith((".", "~"))
+
+
+def _path_of(text: str, root: Path) -> Path | None:
+    """The path that somebody wrote; None where nothing is there."""
+    try:
+        path = root / Path(text).expanduser()
+        return path if path.exists() else None
+    except RuntimeError:  # the home of nobody
+        return None
+    except OSError as error:
+        raise ConfigError(f"no tagger at {text}: {error.strerror}", hint="dsk taggers lists the names") from error
 
 
 def _by_path(name: str, path: Path, root: Path) -> Found:

@@ -130,9 +130,9 @@ def _series(rows: list[dict[str, str | Any]], written: LabelFile, where: str) ->
         names = _json(text, f"{where}: row {number}: {written.series}")
         if not isinstance(names, list):
             raise InputError(f"{where}: row {number}: {written.series} is no list", hint=_DOWNLOAD)
-        tags = tuple(filter(None, (to_canonical(name) for name in names if isinstance(name, str))))
+        tags = tuple(filter(None, (_name(name) for name in names if isinstance(name, str))))
         if tags:
-            found[to_canonical(_cell(row, written.name))] = tags
+            found[_name(_cell(row, written.name))] = tags
     return found
 
 
@@ -165,8 +165,7 @@ def _by_two_tables(table: Mapping[str, Any], written: LabelFile, where: str) -> 
 def _read_lines(text: str, written: LabelFile, where: str) -> Labels:
     del written, where
     names = [line.strip() for line in text.splitlines() if line.strip()]
-    is_rating = [name.lower().startswith(_RATING_PREFIXES[0]) for name in names]
-    return _labels(names, [RATING if one else "general" for one in is_rating])
+    return _labels(names, ["general"] * len(names))
 
 
 def _labels(
@@ -176,16 +175,24 @@ def _labels(
     thresholds: tuple[float, ...] | None = None,
     series: dict[str, tuple[str, ...]] | None = None,
 ) -> Labels:
-    canonical = tuple(
-        _rating(name) if category == RATING else to_canonical(name)
+    kinds = [
+        RATING if name.lower().startswith(_RATING_PREFIXES[0]) else category
         for name, category in zip(names, categories, strict=True)
+    ]
+    canonical = tuple(
+        _rating(name) if category == RATING else _name(name) for name, category in zip(names, kinds, strict=True)
     )
-    return Labels(names=canonical, categories=tuple(categories), thresholds=thresholds, series=series or {})
+    return Labels(names=canonical, categories=tuple(kinds), thresholds=thresholds, series=series or {})
+
+
+def _name(text: str) -> str:
+    """Canonical, without halves of characters, which JSON can escape and no caption can hold."""
+    return to_canonical(text.encode("utf-8", "replace").decode())
 
 
 def _rating(name: str) -> str:
     """`rating:safe`, `rating_general` and `General` as the words alone."""
-    word = to_canonical(name)
+    word = _name(name)
     for prefix in _RATING_PREFIXES:
         word = word.removeprefix(prefix)
     return word

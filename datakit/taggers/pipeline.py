@@ -43,13 +43,15 @@ def tag(
     size = batch or default_batch(session)
     model = ThreadPoolExecutor(1, thread_name_prefix="model")
     running: deque[Future[list[tuple[int, Facts]]]] = deque()
+    rows = prepared(reads, session, workers=workers, ahead=_AHEAD * size)
     try:
-        for ready, unreadable in _batches(prepared(reads, session, workers=workers, ahead=_AHEAD * size), size):
-            yield from unreadable
-            if ready:
-                running.append(model.submit(_answers, ready, session))
-            if len(running) > 1:  # the next batch is with the model already while these are taken
-                yield from running.popleft().result()
+        with closing(_batches(rows, size)) as batches:
+            for ready, unreadable in batches:
+                yield from unreadable
+                if ready:
+                    running.append(model.submit(_answers, ready, session))
+                if len(running) > 1:  # the next batch is with the model already while these are taken
+                    yield from running.popleft().result()
         while running:
             yield from running.popleft().result()
     finally:

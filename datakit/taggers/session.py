@@ -138,10 +138,10 @@ class Session:
     def _scores(self, images: Floats) -> Floats:
         try:
             (scores,) = self._session.run([self._output], {self._input: images})
+            flat: Floats = np.asarray(scores, np.float32).reshape(len(images), -1)
         except self._errors as error:
             hint = "a smaller batch may fit: set DSK_BATCH=1" if "alloc" in str(error).lower() else _AGAIN
             raise InputError(f"{self.model}: onnxruntime failed: {_short(error)}", hint=hint) from error
-        flat: Floats = np.asarray(scores, np.float32).reshape(len(images), -1)
         if flat.shape[1] != len(self.labels.names):
             self._check_width(flat.shape[1])
         return flat
@@ -193,11 +193,11 @@ def _filled(images: Floats, number: int) -> Floats:
 
 
 def _errors() -> tuple[type[Exception], ...]:
-    """What onnxruntime raises; its classes have no base of their own."""
+    """What onnxruntime raises, whose classes have no base, and what comes of outputs that are no numbers."""
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
     named = (getattr(state, name, None) for name in _ORT_ERRORS)
-    return (*(one for one in named if one is not None), RuntimeError, ValueError)
+    return (*(one for one in named if one is not None), RuntimeError, TypeError, ValueError)
 
 
 def _find_cuda() -> None:

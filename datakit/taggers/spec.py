@@ -160,7 +160,7 @@ def parse_spec(text: str, where: str) -> Spec:
     """
     try:
         table: dict[str, Any] = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConfigError(f"{where}: not valid TOML: {error}", hint="correct that line") from error
     spec = decode(table, Spec, where=where)
     _check(spec, where)
@@ -183,6 +183,8 @@ def _check(spec: Spec, where: str) -> None:
     for name in (spec.files.model, spec.files.labels, *spec.files.more):
         if not _is_inside(name):
             raise ConfigError(f"{where} files: '{name}' leaves the repository", hint="write a path inside of it")
+    if not _is_inside(spec.revision):
+        raise ConfigError(f"{where}: revision '{spec.revision}' is none", hint="a branch, a tag or a commit")
 
 
 _MOST_PX: Final = 4096

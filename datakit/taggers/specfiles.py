@@ -69,6 +69,8 @@ def read_spec_file(path: Path, where: str) -> str:
         ConfigError: unreadable, too large, or no text.
     """
     try:
+        if not path.is_file():  # a link to a device never ends
+            raise ConfigError(f"{where}: not a file", hint="write the spec into it")
         if path.stat().st_size > _MOST_BYTES:
             raise ConfigError(f"{where}: too large for a tagger's spec", hint=f"dsk taggers show {path.stem}")
         return path.read_bytes().decode("utf-8-sig")

@@ -91,6 +91,6 @@ def _load() -> Any:
     except ImportError as error:
         raise StateError(
             f"reading text in images needs {error.name}, which is not installed",
-            hint="pip install 'dsk[ocr]', or turn [filtered.text] off",
+            hint="pip install 'dsk[ocr]', or leave the rule 'text' off",
         ) from error
     return RapidOCR(params={"Global.log_level": "critical"})

@@ -91,7 +91,8 @@ class Selector:
         Of labels that share a name the best score counts. Ratings are left out.
         """
         bars, names = self.bars(scores), self.labels.names
-        taken = np.flatnonzero(scores >= bars if self.how.inclusive else scores > bars)
+        passed = scores >= bars if self.how.inclusive else scores > bars
+        taken = np.flatnonzero(passed & (scores > 0))  # 0 is no score, whatever the threshold
         found: dict[str, float] = {}
         for index in taken[np.argsort(-scores[taken], kind="stable")]:
             found.setdefault(names[index], float(scores[index]))

@@ -11,6 +11,7 @@ from datakit.model.prose import join_prose, split_prose
 from datakit.tags.names import to_canonical, to_prompt
 
 __all__ = [
+    "BAR",
     "SEPARATOR",
     "format_canonical",
     "format_prompt",
@@ -19,10 +20,13 @@ __all__ = [
     "parse_tags",
     "spell_tags",
     "split_prose",
+    "tags_in",
     "without_blank_lines",
 ]
 
 SEPARATOR: Final = ", "
+BAR: Final = "|||"
+"""Where trainers find the tags that stay in their places; no tag itself."""
 _BETWEEN_TAGS: Final = re.compile(r"[,\r\n]")
 _BLANK_LINES: Final = re.compile(r"(?:\r?\n[^\S\n]*)+\n")
 _SENTENCE_END: Final = re.compile(r"""[^\W\d_]{2,}[.!?][)"'\u201d\u2019]*(?:\s|$)""")
@@ -47,6 +51,11 @@ def parse_tags(text: str, *, keep_duplicates: bool = False) -> tuple[str, ...]:
     """
     found = filter(None, map(to_canonical, _BETWEEN_TAGS.split(split_prose(text)[0])))
     return tuple(found) if keep_duplicates else tuple(dict.fromkeys(found))
+
+
+def tags_in(text: str) -> tuple[str, ...]:
+    """Canonical names of a caption's tags, each once; bars are none."""
+    return parse_tags(text.replace(BAR, ","))
 
 
 def spell_tags(text: str) -> dict[str, str]:

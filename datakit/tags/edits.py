@@ -11,11 +11,10 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Final, Literal, NamedTuple
 
-from datakit.tags.captions import join_prose, parse_tags, split_prose
+from datakit.tags.captions import BAR, join_prose, split_prose
 from datakit.tags.names import to_canonical, to_prompt
 from datakit.tags.query.parsing import Pattern, fits, regex_of
 
-BAR: Final = "|||"
 _PIECES: Final = re.compile(r"(\|\|\|)|[,\r\n]")
 _BETWEEN: Final = re.compile(r"[,\r\n]")
 _SEPARATOR: Final = re.compile(r"[^\S\r\n]*(?:,[^\S\r\n]*(?:\r?\n)?|\r?\n)[^\S\r\n]*")
@@ -47,11 +46,6 @@ def read_words(text: str) -> Words:
         elif piece and (tag := to_canonical(piece)):
             found.append(Word(tag, piece.strip()))
     return tuple(found)
-
-
-def tags_in(text: str) -> tuple[str, ...]:
-    """Canonical names of a caption's tags, each once; bars are none."""
-    return parse_tags(text.replace(BAR, ","))
 
 
 def write_words(words: Sequence[Word], old: str, spell: Callable[[str], str]) -> str:

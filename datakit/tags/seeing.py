@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from datakit.tags.captions import parse_tags
+from datakit.tags.captions import BAR, parse_tags, split_prose
 from datakit.tags.emphasis import strip_emphasis
 from datakit.tags.names import to_prompt
 
@@ -47,7 +47,7 @@ class Sight(msgspec.Struct, frozen=True, kw_only=True):
     taken: Mapping[str, float]
     """Tag → score, 0 to 1, of those whose score passes the taggers' own thresholds."""
     scores: Mapping[str, float]
-    """The same of all tags that the taggers know and that were asked for."""
+    """Tag → score, of what any of them sees at all and of what was asked for; empty where nobody asked."""
 
 
 class Said(NamedTuple):
@@ -63,10 +63,11 @@ class Said(NamedTuple):
 
 def said_by(caption: str, relations: Relations = UNRELATED) -> Said:
     """Read a caption of any layout: canonical names or prompt format, emphasis and sentences included."""
-    plain = strip_emphasis(caption.replace("|||", ","))
+    listed, described = split_prose(caption)
+    plain = strip_emphasis(listed.replace(BAR, ","))
     tags = frozenset(map(relations.canonical, parse_tags(plain)))
-    sentences = [piece for piece in _PIECES.split(caption) if len(piece.split()) >= _PROSE_WORDS]
-    prose = " ".join(re.findall(r"[\w'():-]+", " ".join(sentences).lower()))
+    sentences = [piece for piece in _PIECES.split(listed) if len(piece.split()) >= _PROSE_WORDS]
+    prose = " ".join(re.findall(r"[\w'():-]+", " ".join([*sentences, described]).lower()))
     return Said(tags, tags.union(*map(relations.implied, tags)), f" {prose} " if prose else "")
 
 

@@ -10,8 +10,8 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from datakit.config import digest
-from datakit.errors import InputError
-from datakit.model.stage import Job, Look, Product, Subject
+from datakit.errors import DskError, InputError
+from datakit.model.stage import FAILED, Job, Look, Product, Subject
 from stages.captioning.settings import SCRAPED, Given, Settings
 from stages.captioning.sources import known_tags
 from stages.wording import count
@@ -19,9 +19,8 @@ from stages.wording import count
 COMMAND: Final = "command"
 """Name of the command's look."""
 _CHUNK: Final = 512
-"""Images that go through one tagger before the next is loaded, where there are several: whoever stops the work loses no
-more than that."""
-
+"""Images that go through one tagger before the next is loaded, where there are several."""
+_NOT_ASKED: Final = Product(facts={FAILED: "the run ended before"})
 
 Answers = Generator[tuple[int, dict[str, Any]], None, None]
 
@@ -79,14 +78,30 @@ def inspect_many(jobs: Sequence[Job], given: Given) -> Generator[tuple[int, Sequ
     for start in range(0, len(jobs), size):
         chunk = jobs[start : start + size]
         answers: list[dict[str, Product]] = [{} for _ in chunk]
-        for kind in kinds:
-            asked = [(at, look) for at, job in enumerate(chunk) for look in job.looks if look.name == kind]
-            with closing(_ask(kind, [(chunk[at], look) for at, look in asked], given)) as found:
-                for number, facts in found:
-                    at = asked[number][0]
+        told: set[int] = set()
+        try:
+            with closing(_all_kinds(kinds, chunk, given)) as found:
+                for at, kind, facts in found:
                     answers[at][kind] = Product(facts=facts)
                     if len(answers[at]) == len(chunk[at].looks):
+                        told.add(at)
                         yield start + at, [answers[at][look.name] for look in chunk[at].looks]
+        except (DskError, KeyboardInterrupt):
+            # What some of the looks found is remembered all the same.
+            for at in (at for at, some in enumerate(answers) if some and at not in told):
+                yield start + at, [answers[at].get(look.name, _NOT_ASKED) for look in chunk[at].looks]
+            raise
+
+
+def _all_kinds(
+    kinds: Sequence[str], chunk: Sequence[Job], given: Given
+) -> Generator[tuple[int, str, dict[str, Any]], None, None]:
+    """(Number of a job, name of its look, facts), one kind of look after the other."""
+    for kind in kinds:
+        asked = [(at, look) for at, job in enumerate(chunk) for look in job.looks if look.name == kind]
+        with closing(_ask(kind, [(chunk[at], look) for at, look in asked], given)) as found:
+            for number, facts in found:
+                yield asked[number][0], kind, facts
 
 
 def _ask(
@@ -155,9 +170,12 @@ def _selector(tagger: Any, given: Given) -> Any:
         how = selection_for(tagger.spec, thresholds=bars, mcut=settings.mcut)
         taken = {name: bar for name, bar in how.thresholds.items() if name in settings.categories}
         for name in settings.mcut:
-            taken.setdefault(name, 1.0)
+            if name in settings.categories:
+                taken.setdefault(name, 1.0)
         labels = read_labels(tagger.labels, tagger.spec.labels)
-        given.selectors[tagger.name] = Selector(labels, msgspec.structs.replace(how, thresholds=taken))
+        # A character brings its series along, which is a copyright.
+        how = msgspec.structs.replace(how, thresholds=taken, series="copyright" in settings.categories)
+        given.selectors[tagger.name] = Selector(labels, how)
     return given.selectors[tagger.name]
 
 

@@ -11,7 +11,8 @@ from datakit.config import digest
 from datakit.images.convert import encode, fits_format
 from datakit.images.decode import UnreadableImage, open_bounded
 from datakit.images.measure import ImageFacts, probe
-from datakit.images.picture import EmptyCrop, Picture, decoded_picture
+from datakit.images.picture import EmptyCrop, Picture, TooLarge, decoded_picture
+from datakit.images.pngchunks import PLAIN_TEXT_BYTES, without_long_texts
 from datakit.model.stage import Product
 from datakit.tags.query.matching import ItemFacts, matches
 from datakit.tags.query.parsing import EVERYTHING, Node, format_query
@@ -67,7 +68,7 @@ def carry_out(data: bytes, chain: Chain) -> Product:
         return _Course(data, facts, chain.written).take(steps)
     except UnreadableImage as error:
         return Product(facts={"unreadable": error.reason})
-    except EmptyCrop as error:
+    except (EmptyCrop, TooLarge) as error:
         return Product(facts={"failed": error.code, "reason": error.message})
 
 
@@ -155,7 +156,7 @@ class _Course:
 
     def _rewritten(self, steps: Sequence[Step]) -> Product:
         """The file with the same pixels."""
-        data = self._data
+        data = self._without_bombs()
         for step in steps:
             assert step.edit.rewrite is not None
             if step.edit.concerns(self._facts, step.options):
@@ -167,6 +168,14 @@ class _Course:
             return Product()
         extension = _EXTENSIONS.get(self._facts.format, self._facts.format)
         return Product(facts={"changes": self._changes, "done": self._done}, image=data, extension=extension)
+
+    def _without_bombs(self) -> bytes:
+        """The file without the texts for which a trainer's Pillow refuses a PNG."""
+        shorter = without_long_texts(self._data, PLAIN_TEXT_BYTES) if self._facts.format == "png" else None
+        if shorter is None:
+            return self._data
+        self._tell("stripped", "stripped of overlong texts")
+        return shorter
 
 
 def _size_told(before: Picture, after: Picture, edit: Edit) -> str:

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import msgspec
 
-from datakit.images.looks import MEASURED
+from datakit.images.looks import FACTS
 from datakit.model.stage import Subject
 from stages.filters.model import Action, Filter, Verdict
 
@@ -27,7 +27,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 def judge(subject: Subject, settings: Settings) -> Verdict | None:
     """Its ratio, where that is too high."""
-    width, height = subject.facts[MEASURED.name]["oriented_size_px"]
+    width, height = subject.facts[FACTS.name]["oriented_size_px"]
     ratio = max(width, height) / max(1, min(width, height))
     if ratio <= settings.max_ratio:
         return None
@@ -38,5 +38,5 @@ def judge(subject: Subject, settings: Settings) -> Verdict | None:
 
 
 FILTER = Filter(
-    name="aspect-ratio", words=("odd shape", "odd shapes"), settings=Settings, judge=judge, looks=(MEASURED,), rank=12
+    name="aspect-ratio", words=("odd shape", "odd shapes"), settings=Settings, judge=judge, looks=(FACTS,), rank=12
 )

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import msgspec
 
 from datakit.model.stage import Subject
-from stages.filters.keepers import worth
+from stages.filters.keepers import all_but_one
 from stages.filters.model import Action, Filter, Verdict
 
 
@@ -24,15 +24,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 def compare(subjects: Sequence[Subject], settings: Settings) -> dict[str, Verdict]:
     """All but one of each group of images with the same bytes."""
-    groups: dict[str, list[Subject]] = {}
-    for subject in subjects:
-        groups.setdefault(subject.image.sha256, []).append(subject)
-    found = {}
-    for sha256, group in groups.items():
-        keeper = min(group, key=worth)
-        verdict = Verdict(reason=f"the same bytes as {keeper.key}", evidence={"keeper": keeper.key, "sha256": sha256})
-        found.update({subject.key: verdict for subject in group if subject is not keeper})
-    return found
+    return all_but_one(subjects, lambda one: one.image.sha256, same="bytes", name="sha256")
 
 
 FILTER = Filter(

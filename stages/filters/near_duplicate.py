@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from datakit.images.looks import HASHED, MEASURED
+from datakit.images.looks import FACTS, HASHED
 from datakit.model.stage import Subject
 from stages.filters.model import Action, Filter, Verdict
 
@@ -28,7 +28,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     distance: Annotated[int, msgspec.Meta(ge=0, le=16)] = 8
     """How many of the 64 bits of the pHash may differ."""
     second_opinion: bool = True
-    """Whether the dHash must agree, and may find what the pHash misses; without it the pHash alone decides."""
+    """Whether the dHash must agree, and may find what the pHash misses; without it the pHash alone decides. The coarse
+    picture of 9 x 8 greys must agree in any case."""
     mirrored: bool = True
     """Whether a mirrored image counts as the same."""
     keep: tuple[Literal["resolution", "format", "score", "captions"], ...] = (
@@ -69,7 +70,7 @@ def groups_of(subjects: Sequence[Subject], settings: Settings) -> list[Any]:
     for subject in subjects:
         hashes = from_facts(subject.facts[HASHED.name])
         if hashes is not None:
-            facts = subject.facts[MEASURED.name]
+            facts = subject.facts[FACTS.name]
             size = (int(facts["oriented_size_px"][0]), int(facts["oriented_size_px"][1]))
             kind, tags = str(facts["format"]), tags_of(subject)
             pictures.append(picture_of(subject, hashes, size_px=size, kind=kind, tags=tags))
@@ -89,7 +90,7 @@ FILTER = Filter(
     words=("near duplicate", "near duplicates"),
     settings=Settings,
     compare=compare,
-    looks=(MEASURED, HASHED),
+    looks=(FACTS, HASHED),
     scope="all",
     rank=70,
 )

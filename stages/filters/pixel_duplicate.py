@@ -14,7 +14,7 @@ import msgspec
 
 from datakit.images.looks import PIXELS
 from datakit.model.stage import Subject
-from stages.filters.keepers import worth
+from stages.filters.keepers import all_but_one
 from stages.filters.model import Action, Filter, Verdict
 
 
@@ -27,15 +27,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 def compare(subjects: Sequence[Subject], settings: Settings) -> dict[str, Verdict]:
     """All but one of each group of images with the same pixels."""
-    groups: dict[str, list[Subject]] = {}
-    for subject in subjects:
-        groups.setdefault(subject.facts[PIXELS.name]["digest"], []).append(subject)
-    found = {}
-    for digest, group in groups.items():
-        keeper = min(group, key=worth)
-        verdict = Verdict(reason=f"the same pixels as {keeper.key}", evidence={"keeper": keeper.key, "pixels": digest})
-        found.update({subject.key: verdict for subject in group if subject is not keeper})
-    return found
+    return all_but_one(subjects, lambda one: str(one.facts[PIXELS.name]["digest"]), same="pixels", name="pixels")
 
 
 FILTER = Filter(

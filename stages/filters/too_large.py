@@ -10,7 +10,7 @@ from typing import Annotated
 
 import msgspec
 
-from datakit.images.looks import MEASURED
+from datakit.images.looks import FACTS
 from datakit.model.stage import Subject
 from stages.filters.model import Action, Filter, Verdict
 
@@ -28,7 +28,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 def judge(subject: Subject, settings: Settings) -> Verdict | None:
     """Its size, where that is over a limit."""
-    width, height = subject.facts[MEASURED.name]["oriented_size_px"]
+    width, height = subject.facts[FACTS.name]["oriented_size_px"]
     if settings.max_side_px and max(width, height) > settings.max_side_px:
         return Verdict(
             reason=f"{width} x {height} px, its longer side is over {settings.max_side_px} px",
@@ -43,5 +43,5 @@ def judge(subject: Subject, settings: Settings) -> Verdict | None:
 
 
 FILTER = Filter(
-    name="too-large", words=("too large", "too large"), settings=Settings, judge=judge, looks=(MEASURED,), rank=11
+    name="too-large", words=("too large", "too large"), settings=Settings, judge=judge, looks=(FACTS,), rank=11
 )

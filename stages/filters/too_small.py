@@ -11,7 +11,7 @@ from typing import Annotated
 
 import msgspec
 
-from datakit.images.looks import MEASURED
+from datakit.images.looks import FACTS
 from datakit.model.stage import Subject
 from stages.filters.model import Action, Filter, Verdict
 
@@ -29,7 +29,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 def judge(subject: Subject, settings: Settings) -> Verdict | None:
     """Its size, where that is under a limit."""
-    width, height = subject.facts[MEASURED.name]["oriented_size_px"]
+    width, height = subject.facts[FACTS.name]["oriented_size_px"]
     if min(width, height) < settings.min_side_px:
         return Verdict(
             reason=f"{width} x {height} px, its shorter side is under {settings.min_side_px} px",
@@ -48,6 +48,6 @@ FILTER = Filter(
     words=("too small", "too small"),
     settings=Settings,
     judge=judge,
-    looks=(MEASURED,),
+    looks=(FACTS,),
     rank=10,
 )

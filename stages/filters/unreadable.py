@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from datakit.images.looks import MEASURED
+from datakit.images.looks import FACTS
 from datakit.model.stage import Subject
 from stages.filters.model import Action, Filter, Verdict
 
@@ -22,7 +22,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 def judge(subject: Subject, settings: Settings) -> Verdict | None:
     """What the decoder said."""
-    reason = subject.facts[MEASURED.name].get("unreadable", "")
+    reason = subject.facts[FACTS.name].get("unreadable", "")
     return Verdict(reason=reason, evidence={"reason": reason}) if reason else None
 
 
@@ -31,7 +31,7 @@ FILTER = Filter(
     words=("unreadable", "unreadable"),
     settings=Settings,
     judge=judge,
-    looks=(MEASURED,),
+    looks=(FACTS,),
     judges_unreadable=True,
     rank=0,
 )

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
-from datakit.images.looks import HASHED, MEASURED
+from datakit.images.looks import FACTS, HASHED
 from datakit.model.stage import Subject
 from stages.filters.model import Filter, Verdict
 from stages.filters.near_duplicate import Settings as NearSettings
@@ -49,7 +49,7 @@ FILTER = Filter(
     words=("variant", "variants"),
     settings=Settings,
     compare=compare,
-    looks=(MEASURED, HASHED),
+    looks=(FACTS, HASHED),
     scope="all",
     rank=65,
 )

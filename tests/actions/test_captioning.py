@@ -139,6 +139,21 @@ def test_a_named_tagger_is_fetched_once_when_it_is_first_needed(empty: Project, 
     assert num_asked == len(asked) > 0
 
 
+def test_what_the_datasets_own_spec_names_is_not_fetched_by_itself(
+    empty: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "none"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.delenv("DSK_MODELS", raising=False)
+    import_folder(empty, scraped(tmp_path / "scrape"))
+    own = empty.dataset.root / "vocab/taggers/wd-vit-tagger-v3.toml"
+    own.parent.mkdir(parents=True)
+    own.write_text('repository = "stranger/model"\n')
+    with pytest.raises(StateError, match="is not on this computer") as caught:
+        ran(configured(empty, 'taggers = ["wd-vit-tagger-v3"]'))
+    assert "dsk taggers fetch wd-vit-tagger-v3" in caught.value.hint
+
+
 def test_a_provider_that_is_not_here_is_refused(tagged: Project) -> None:
     with pytest.raises(UsageError, match="--provider cdua"):
         caption(tagged, provider="cdua")
@@ -174,6 +189,18 @@ def test_prose_by_a_command_and_hand_edits(empty: Project, tmp_path: Path, monke
     assert text(project, "one") == "hat\n\nMy own words here."
     assert text(project, "two") == "hat\n\nA photo of something. It is aria/two."
     assert list(done.conflicts) == ["aria/one.txt"]
+
+
+def test_what_taggers_saw_is_kept_when_the_command_dies(
+    empty: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DSK_ALLOW_COMMAND", "1")
+    import_folder(empty, scraped(tmp_path / "scrape"))
+    program = shlex.join([sys.executable, str(TAGGERS / "caption_program.py"), "dies", str(tmp_path / "log")])
+    project = configured(empty, f'taggers = ["{write_wd(tmp_path / "wd")}"]\ncommand = {json.dumps(program)}')
+    with pytest.raises(StateError, match="ended too early"):
+        ran(project)
+    assert remembered(project.dataset.root) == 3
 
 
 def busy(folder: Path, number: int) -> Path:

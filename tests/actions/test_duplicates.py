@@ -13,6 +13,7 @@ from PIL import Image, ImageEnhance, ImageOps
 
 from datakit.actions.advancing import advance
 from datakit.actions.duplicates import Wanted, find_duplicates, settle_duplicates
+from datakit.actions.finding import find_items
 from datakit.actions.importing import import_folder
 from datakit.actions.project import Project, open_project
 from datakit.errors import UsageError
@@ -63,6 +64,15 @@ def test_groups_have_a_keeper_and_variants_stand_apart(alike: Project) -> None:
     assert first.variants == ()
     assert (second.keeper.key, second.duplicates) == ("aria/e_other", ())
     assert {one.key: one.variant for one in second.variants} == {"aria/f_variant": "tags", "aria/g_child": "posts"}
+
+
+def test_find_means_the_same_by_looking_alike(alike: Project) -> None:
+    def like(word: str) -> set[str]:
+        return set(find_items(alike.dataset, f"near-duplicate-of:{word}", stage="filtered").items)
+
+    assert like("aria/a_large") == {"aria/b_small", "aria/c_mirrored", "aria/d_bright"}
+    assert like("aria/e_other") == {"aria/f_variant", "aria/g_child"}
+    assert like("aria/h_red") == set(), "one colour is like none"
 
 
 def test_drop_is_one_operation_that_undo_and_why_know(alike: Project) -> None:

@@ -109,6 +109,18 @@ def test_said_and_not_seen_is_the_reverse_and_the_trigger_is_no_claim(make: Call
     assert text(project, "aria/c") == "ariaword, smile"
 
 
+def test_categories_that_captions_are_made_without_are_no_leak(make: Callable[..., Project]) -> None:
+    project = make({"aria/a": ("red", "smile")})
+    (project.dataset.root / "models/eyes/selected_tags.csv").write_text(
+        (project.dataset.root / "models/eyes/selected_tags.csv").read_text().replace("choker,0", "choker,4")
+    )
+    assert "choker" in words(find_leaks(open_project(project.dataset.root), Asked()))["aria/a"]
+    settings = project.dataset.root / "dsk.toml"
+    settings.write_text(SETTINGS.replace('policy = "caption"', 'policy = "caption"\ncategories = ["general"]'))
+    found = find_leaks(open_project(project.dataset.root), Asked())
+    assert "choker" not in words(found).get("aria/a", [])
+
+
 def test_the_fix_is_one_operation_in_the_captions_where_it_is_seen(make: Callable[..., Project]) -> None:
     project = make(THREE)
     done = fix_leaks(project, find_leaks(project, Asked()))

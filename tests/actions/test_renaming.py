@@ -57,6 +57,40 @@ def test_an_item_is_renamed_in_every_stage_and_nothing_must_run_again(advanced: 
     assert_clean(advanced, git)
 
 
+def test_an_item_that_comes_to_another_concept_gets_its_trigger(advanced: Project, git) -> None:
+    root = advanced.dataset.root
+    with (root / "dsk.toml").open("a") as file:
+        file.write('\n[cleaned.triggers]\naria = "aria_v1"\nbeth = "beth_v1"\n')
+    advance(open_project(root), "wip")
+    was = (root / "wip/aria/danbooru_1.txt").read_text()
+    (root / "wip/aria/danbooru_1.txt").write_text(f"{was}, mine")
+    rename(open_project(root), ["aria/danbooru_1"], "beth/smile")
+    rename(open_project(root), ["beth/smile"], "beth/laugh")
+    done = advance(open_project(root), "wip")
+    assert [one.num_computed for one in done] == [1, 1], "cleaned and wip, and no other item"
+    assert (root / "cleaned/beth/laugh.txt").read_text() == was.replace("aria_v1", "beth_v1")
+    assert (root / "wip/beth/laugh.txt").read_text() == was.replace("aria_v1", "beth_v1") + ", mine"
+    assert up_to_date(advanced)
+    rename(open_project(root), ["beth/laugh"], "beth/smile")
+    assert up_to_date(advanced), "it stays in its concept"
+    assert_clean(advanced, git)
+
+
+def test_an_item_that_comes_to_another_concept_is_edited_as_that_one_is(advanced: Project, git) -> None:
+    root = advanced.dataset.root
+    with (root / "dsk.toml").open("a") as file:
+        file.write('\n[[edited.steps]]\ndo = "limit"\narea_px = 256\nwhere = "concept:beth"\n')
+    advance(open_project(root), "wip")
+    with Image.open(root / "wip/aria/danbooru_1.png") as image:
+        assert image.width * image.height > 256
+    rename(open_project(root), ["aria/danbooru_1"], "beth/smile")
+    advance(open_project(root), "wip")
+    with Image.open(root / "wip/beth/smile.png") as image:
+        assert image.width * image.height <= 256
+    assert up_to_date(advanced)
+    assert_clean(advanced, git)
+
+
 def test_an_undo_brings_every_name_back(advanced: Project, git) -> None:
     tree = advanced.dataset.head_tree
     rename(advanced, ["aria/*"], "cora/")

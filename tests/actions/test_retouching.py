@@ -17,6 +17,7 @@ from PIL import Image
 
 from datakit.actions.advancing import advance
 from datakit.actions.blaming import blame
+from datakit.actions.copies import Note, Place, make_copy, read_note
 from datakit.actions.cropping import crop
 from datakit.actions.project import Project
 from datakit.actions.renaming import rename
@@ -257,3 +258,15 @@ def test_a_copy_that_was_left_is_found_after_a_rename(advanced: Project, tmp_pat
     paint(copy)
     rename(again(advanced), [ITEM], "beth/moved")
     assert retouch(again(advanced), "beth/moved", "").path == "edited/beth/moved.png"
+
+
+def test_half_a_copy_is_no_work_of_a_program(tmp_path: Path) -> None:
+    place = Place(tmp_path / "copy", tmp_path / "copy.json", tmp_path / "copy.lock")
+    note = Note(stage="edited", key="a/b", path="a/b.png", blob="", sha256="", program="gimp", begun_ns=0)
+    source = tmp_path / "b.png"
+    source.write_bytes(b"old")
+    make_copy(place, note, source)
+    assert read_note(place) == note
+    with pytest.raises(OSError, match=r"b\.png"):
+        make_copy(place, note, tmp_path / "none" / "b.png")
+    assert read_note(place) is None

@@ -128,6 +128,7 @@ def _sd_scripts_once(images: Path, work: Path, model: Path, options: argparse.Na
     script = Path(options.sd_scripts) / "finetune/tag_images_by_wd14_tagger.py"
     words = [options.peer_python, str(script), "--onnx", "--repo_id", "bench/tagger", "--model_dir", str(home)]
     words += ["--batch_size", str(options.batch), "--max_data_loader_n_workers", "2", "--caption_extension", ".txt"]
+    words += ["--character_threshold", "2"]  # its snapshot of 2026 stops at the first character that it sees
     environment = {**os.environ, "PYTHONPATH": options.sd_scripts}
     began = time.perf_counter()
     done = subprocess.run([*words, str(images)], env=environment, capture_output=True, text=True)

@@ -78,6 +78,7 @@ def caption(tmp_path: Path, table: dict[str, Any], item: Subject) -> str | None:
         ({"policy": "tagger", "thresholds": {"character": 1.0}}, "1girl, hat"),
         ({"policy": "tagger", "categories": ["general"]}, "1girl, hat"),
         ({"policy": "tagger", "mcut": ["general"]}, "1girl, miku"),
+        ({"policy": "tagger", "mcut": ["character"], "categories": ["general"]}, "1girl, hat"),
         ({"policy": "tagger", "thresholds": {"artist": 0.3}}, "1girl, miku, some_artist, hat"),
         ({"policy": "fill-missing", "fill_below": 4}, "hat, solo, blue_sky, 1girl, miku"),
     ],
@@ -110,6 +111,21 @@ def test_policies_without_taggers_ask_none(tmp_path: Path, policy: str) -> None:
     made = prepared(tmp_path, {"policy": policy, "taggers": ["one"]})
     assert CAPTIONED.looks is not None
     assert (made.uses, list(CAPTIONED.looks(subject(), made.given))) == ({}, [])
+
+
+def test_a_series_is_a_copyright(tmp_path: Path) -> None:
+    given = prepared(tmp_path, {"taggers": ["one"], "categories": ["general", "character"]}).given
+    labels = tmp_path / "one/selected_tags.csv"
+    told = CSV.replace("count\n", "count,ips\n").replace("miku,4,1", 'miku,4,1,"[""vocaloid""]"')
+    labels.write_text(told)
+    (outcome,) = CAPTIONED.decide([subject(record=None)], given)
+    assert isinstance(outcome, Keep)
+    assert outcome.caption == "1girl, miku, hat"
+    again = prepared(tmp_path, {"taggers": ["one"]}).given
+    labels.write_text(told)
+    (outcome,) = CAPTIONED.decide([subject(record=None)], again)
+    assert isinstance(outcome, Keep)
+    assert outcome.caption == "1girl, miku, vocaloid, hat"
 
 
 def test_several_taggers_vote(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from PIL import Image
 
 from datakit.config import decode
 from datakit.errors import ConfigError
-from datakit.images.looks import MEASURED
+from datakit.images.looks import FACTS, MEASURED
 from datakit.model.stage import Drop, Keep
 from stages import filtered
 
@@ -113,7 +113,7 @@ def test_a_setting_of_the_wrong_type_is_refused(value: object) -> None:
         ({"to-small": {}}, "unknown key 'to-small'", "did you mean [filtered.too-small]?"),
         ({"too-small": 3}, "'too-small' is a table, not a value", "write [filtered.too-small]"),
         ({"too-small": {"min_sid_px": 3}}, "too-small: unknown key 'min_sid_px'", "did you mean 'min_side_px'?"),
-        ({"too-small": {"action": "delete"}}, "'delete'", ""),
+        ({"too-small": {"action": "delete"}}, "'delete'", "there are: off, flag, drop"),
     ],
 )
 def test_a_mistake_is_named_with_its_place(table: dict[str, Any], message: str, hint: str) -> None:
@@ -143,7 +143,7 @@ def test_nothing_is_asked_when_no_rule_looks_at_pixels() -> None:
     off = {"action": "off"}
     only_tags = {"too-small": off, "unreadable": off, "forbidden-tags": {"action": "drop", "tags": ["comic"]}}
     assert filtered.looks(subject("c/a"), settings(only_tags)) == []
-    assert filtered.looks(subject("c/a"), settings({})) == [MEASURED]
+    assert filtered.looks(subject("c/a"), settings({})) == [FACTS]
 
 
 def test_flags_are_all_kept_and_the_first_drop_is_told() -> None:
@@ -173,3 +173,15 @@ def test_an_unreadable_image_is_kept_where_nobody_asks() -> None:
     table = {name: {"action": "drop"} for name in ("too-small", "aspect-ratio", "pixel-duplicate")}
     outcomes = look_and_run({"c/a": b"", "c/b": b"x"}, {**table, "unreadable": {"action": "off"}})
     assert found(outcomes) == {}
+
+
+def test_measures_are_asked_only_by_rules_that_measure() -> None:
+    """The rules that are on by default cost a decoding, and no more."""
+    one = subject("c/a")
+    assert filtered.looks(one, settings({})) == [FACTS]
+    assert filtered.looks(one, settings({"blurry": {"action": "flag"}})) == [MEASURED]
+    (facts,), (measured,) = (
+        filtered.inspect(saved(Image.new("RGB", (300, 300), "red")), [look]) for look in (FACTS, MEASURED)
+    )
+    assert facts.facts.items() <= measured.facts.items()
+    assert "sharpness" in measured.facts.keys() - facts.facts.keys()

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from datakit.images.hashes import Hashes, to_facts
+import msgspec
+from PIL import Image
+
+from datakit.images.hashes import Hashes, hashes_of, to_facts
 from datakit.model.item import ImageRef
 from datakit.model.record import Record
 from datakit.model.stage import Subject
@@ -79,3 +82,32 @@ def test_variants_stay_and_are_told() -> None:
 def test_a_duplicate_of_a_variant_goes_with_the_variant() -> None:
     variants = subject("a", 0), subject("b", 2, tags=("coat",)), subject("c", 3, tags=("coat",))
     assert dropped(*variants) == {"c": "b"}
+
+
+def test_no_two_pictures_of_a_set_go_for_a_copy_of_one_of_them() -> None:
+    """The copy comes from a site that knows nothing of the set, or has no tags."""
+    copy = subject("a", 0, size_px=(200, 200), site="t", post_id="9")
+    family = subject("b", 1, site="s", post_id="1"), subject("c", 5, site="s", post_id="2", parent_id="1")
+    assert dropped(copy, *family) == {"b": "a"}
+    assert variant.compare((copy, *family), variant.Settings(action="flag"))["c"].evidence["variant"] == "posts"
+    untagged = subject("a", 0, size_px=(200, 200), tags=())
+    tagged = subject("b", 1), subject("c", 2, tags=("coat",)), subject("d", 3)
+    assert dropped(untagged, *tagged) == {"b": "a", "d": "a"}
+
+
+def test_what_only_hashes_take_for_the_same_stays() -> None:
+    """Two flags of three stripes: light, middle, dark and light, dark, middle."""
+    stripes = [Image.new("L", (300, 200), 255) for _ in range(2)]
+    for image, (middle, low) in zip(stripes, ((150, 0), (0, 150)), strict=True):
+        image.paste(middle, (0, 67, 300, 134))
+        image.paste(low, (0, 134, 300, 200))
+    one, other = (hashes_of(image) for image in stripes)
+    pair = [with_hashes(key, hashes) for key, hashes in (("a", one), ("b", other))]
+    assert dropped(*pair) == {}
+    assert dropped(pair[0], with_hashes("c", one)) == {"c": "a"}
+    assert (one.dhash ^ other.dhash).bit_count() <= 4, "the dHash sees stripes as nothing"
+
+
+def with_hashes(key: str, hashes: Hashes) -> Subject:
+    made = subject(key, 0)
+    return msgspec.structs.replace(made, facts={**made.facts, "hashed": to_facts(hashes)})

@@ -74,6 +74,29 @@ def test_odd_answers_are_no_captions(tmp_path: Path) -> None:
     assert "caption" in found[1]
 
 
+def test_half_a_character_and_a_nul_are_none(tmp_path: Path) -> None:
+    (facts,) = ask("halves", tmp_path, 1).values()
+    assert facts == {"caption": "A cat ? sits."}
+
+
+def test_answers_that_nobody_asked_for_give_no_more_time(tmp_path: Path) -> None:
+    with pytest.raises(StateError, match=r"gave no answer for 1 s.*which nobody asked"):
+        ask("wrong", tmp_path, 3, timeout_s=1)
+
+
+def test_output_before_any_input_holds_up_nobody(tmp_path: Path) -> None:
+    assert sorted(ask("floods", tmp_path, AHEAD + 3)) == list(range(AHEAD + 3))
+    answers = ask_command(command("floods", tmp_path / "log"), rows(2), timeout_s=30)
+    next(answers)
+    answers.close()
+
+
+def test_what_it_said_last_is_shown_in_short(tmp_path: Path) -> None:
+    with pytest.raises(StateError, match="ended too early") as caught:
+        ask("wide", tmp_path, 1)
+    assert len(caught.value.message) < 5000
+
+
 def test_an_unreadable_image_is_not_sent(tmp_path: Path) -> None:
     some = [*rows(1), (lambda: b"", Asked("c/empty", (), ""))]
     found = dict(ask_command(command("plain", tmp_path / "log"), some, timeout_s=30))
@@ -99,7 +122,9 @@ def test_whoever_stops_early_ends_the_program(tmp_path: Path) -> None:
     answers.close()
 
 
-@pytest.mark.parametrize(("text", "told"), [("no-such-program-here x", "no-such-program-here"), ("'a", "quotation")])
+@pytest.mark.parametrize(
+    ("text", "told"), [("no-such-program-here x", "no-such-program-here"), ("'a", "quotation"), ("a\0b", "null byte")]
+)
 def test_what_cannot_run_is_named(text: str, told: str) -> None:
     with pytest.raises(ConfigError, match=told):
         list(ask_command(text, rows(1), timeout_s=5))
@@ -117,6 +142,16 @@ def test_a_command_has_to_be_allowed(tmp_path: Path, monkeypatch: pytest.MonkeyP
     require_allowed("two")
     with pytest.raises(StateError, match="`one two`"):
         require_allowed("one two")
+    for name in ("mine", "mine/deep", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name.split("/")[0] / "dsk.toml").write_text("")
+    monkeypatch.chdir(tmp_path / "mine")
+    allow("python caption.py")
+    monkeypatch.chdir(tmp_path / "mine/deep")
+    require_allowed("python caption.py")
+    monkeypatch.chdir(tmp_path / "other")
+    with pytest.raises(StateError, match=r"caption\.py"):  # another dataset's may be anything
+        require_allowed("python caption.py")
     monkeypatch.setenv("DSK_ALLOW_COMMAND", "1")
     require_allowed("three")
     assert os.environ["DSK_ALLOW_COMMAND"] == "1"

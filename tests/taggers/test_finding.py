@@ -165,6 +165,20 @@ def test_what_is_no_tagger_is_told(tmp_path: Path, wd: Path, root: Path) -> None
         find_tagger(str(wd / "first.onnx"), root=root)
 
 
+@pytest.mark.parametrize("name", ["~nobody-of-that-name/x", "a" * 300, "x/\0", "\ud83d/x"])
+def test_odd_paths_are_told(root: Path, name: str) -> None:
+    with pytest.raises(ConfigError, match="no tagger"):
+        find_tagger(name, root=root)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links to devices")
+def test_a_spec_that_is_a_device_is_not_read(root: Path) -> None:
+    (root / "vocab/taggers").mkdir(parents=True)
+    (root / "vocab/taggers/zero.toml").symlink_to("/dev/zero")
+    with pytest.raises(ConfigError, match="not a file"):
+        find_tagger("zero", root=root)
+
+
 def test_weights_outside_of_the_file_are_part_of_the_model(tmp_path: Path, wd: Path, root: Path) -> None:
     (wd / "spec.toml").write_text('[files]\nmore = ["model.onnx.data"]\n', "utf-8")
     lacking = find_tagger(str(wd), root=root)

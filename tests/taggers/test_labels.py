@@ -52,6 +52,13 @@ def test_e621_numbers_by_the_spec() -> None:
     assert parse_labels(text, written, where="x").categories == ("species", "general", "meta", "")
 
 
+def test_ratings_are_known_by_name_and_halves_of_characters_are_none() -> None:
+    labels = parse_labels("name\nhat\nrating:explicit\n", WD, where="x")
+    assert (labels.names, labels.categories) == (("hat", "explicit"), ("general", "rating"))
+    odd = parse_labels('{"0": {"tag": "cat \\ud83d", "category": "General"}}', CL, where="x")
+    assert odd.names == ("cat_?",)
+
+
 def test_pixai_knows_the_series_of_characters() -> None:
     labels = parse_labels(PIXAI_CSV, LabelFile(series="ips"), where="x")
     assert labels.names == ("1girl", "long_hair", "misaka_mikoto")

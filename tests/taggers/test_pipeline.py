@@ -12,6 +12,7 @@ import pytest
 from onnx_graphs import probe_names, write_wd
 from PIL import Image
 
+from datakit.errors import InputError
 from datakit.images.decode import open_bounded
 from datakit.taggers.finding import find_tagger
 from datakit.taggers.pipeline import tag
@@ -34,7 +35,7 @@ def picture(number: int) -> bytes:
 
 
 def threads() -> list[str]:
-    return [one.name for one in threading.enumerate() if one.name.startswith("prepare")]
+    return [one.name for one in threading.enumerate() if one.name.startswith(("prepare", "model"))]
 
 
 @pytest.mark.parametrize(("batch", "workers"), [(1, 1), (3, 2), (64, 4), (0, 0)])
@@ -94,6 +95,22 @@ def test_an_error_ends_all_threads(session: Session) -> None:
     reads = [*reading([], 5), broken, *reading([], 50)]
     with pytest.raises(OSError, match="the disk went"):
         list(tag(reads, session, batch=2, workers=2))
+    assert threads() == []
+
+
+def test_an_error_of_the_model_and_an_early_end_leave_no_threads(session: Session) -> None:
+    class Broken(Session):
+        def run(self, images: np.ndarray) -> np.ndarray:
+            raise InputError("the model failed")
+
+    broken = Broken(session.found)
+    with pytest.raises(InputError, match="the model failed") as caught:
+        list(tag([*reading([], 50)], broken, batch=2, workers=2))
+    assert threads() == []
+    assert caught.value.__traceback__ is not None
+    some = tag([*reading([], 50)], session, batch=2, workers=2)
+    next(some)
+    some.close()
     assert threads() == []
 
 

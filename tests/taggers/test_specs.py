@@ -110,6 +110,9 @@ def test_the_spec_fits_the_models_interface(name: str) -> None:
         ("[files]\nmore = ['a/../../b']", "leaves", ""),
         ("[files]\nmodel = 'C:\\x.onnx'", "leaves", ""),
         ("repository =", "not valid TOML", ""),
+        ("more = " + "[" * 5000, "not valid TOML", ""),
+        ("revision = '/dev/zero'", "revision", "commit"),
+        ("revision = '../../x'", "revision", "commit"),
     ],
 )
 def test_mistakes_are_named(text: str, word: str, hint: str) -> None:

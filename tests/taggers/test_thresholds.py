@@ -50,6 +50,12 @@ def test_a_score_on_the_threshold_is_taken_only_where_the_reference_does() -> No
     assert select(half, LABELS, Selection(thresholds={"general": 0.5}, inclusive=True)) == {"1girl": 0.5}
 
 
+def test_what_has_no_score_is_never_taken() -> None:
+    none = scores(*[0.0] * 9)
+    for how in ({"thresholds": {"general": 0.0}}, {"thresholds": {"general": 0.5}, "mcut": ("general",)}):
+        assert select(none, LABELS, Selection(**how, inclusive=True)) == {}
+
+
 def test_categories_without_a_threshold_and_ratings_are_never_tags() -> None:
     how = selection_for(Spec(), thresholds={"rating": 0.0, "character": 1.1})
     assert set(select(EXAMPLE, LABELS, how)) == {"1girl"}

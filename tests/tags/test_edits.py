@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from datakit.tags.captions import BAR, tags_in
 from datakit.tags.edits import (
-    BAR,
     Edit,
     adding,
     changes,
@@ -23,7 +23,6 @@ from datakit.tags.edits import (
     replacing,
     sorting,
     speller,
-    tags_in,
     write_words,
 )  # fmt: skip
 from datakit.tags.names import to_canonical, to_prompt

@@ -29,6 +29,8 @@ SCORES = st.dictionaries(TAGS, st.floats(0.02, 1))
         ("animal_ears\nhat", []),
         ("1girl, a girl with animal ears and a hat", []),
         ("a girl with a hatchet and animal ears", ["hat"]),
+        ("1girl\n\nA girl, animal ears, a hat.", []),
+        ("1girl\n\nShe smiles.", ["animal_ears", "hat"]),
         ("witch hat", ["animal_ears", "hat"]),
     ],
 )

@@ -12,13 +12,13 @@ from datakit.cli.transitions import print_transition
 
 @click.command("caption")
 @click.option("--provider", metavar="NAME", default="", help="What taggers run on: cuda, directml, coreml or cpu.")
-@click.option("--allow-command", is_flag=True, help="Let captioned.command of dsk.toml run on this computer.")
+@click.option("--allow-command", is_flag=True, help="Let captioned.command of this dataset run on this computer.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
 def command(provider: str, allow_command: bool, as_json: bool) -> None:
     """Run the stage captioned: write each image's tags, from its record, the caption that came along, and taggers.
 
-    Taggers run on the best that this computer has; $DSK_PROVIDER tells it for every command. Ctrl-C keeps what they
-    saw: the next run goes on with the rest.
+    Taggers are fetched when they are first needed, and run on the best that this computer has; $DSK_PROVIDER tells it
+    for every command. Ctrl-C keeps what they saw: the next run goes on with the rest.
     """
     from datakit.actions.captioning import allow_command as allow
     from datakit.actions.captioning import caption

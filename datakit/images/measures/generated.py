@@ -11,7 +11,10 @@ from PIL import Image
 _COMMENT: Final = 0x9286
 _EXIF: Final = 0x8769
 _MAKE, _MODEL, _SOFTWARE, _DESCRIPTION = 0x010F, 0x0110, 0x0131, 0x010E
-_SETTINGS: Final = re.compile(r"\bSteps: ?\d+, ?(?:Sampler|Size|Seed|CFG)|\bSampler: ?[^,\n]+, ?.*\bSeed: ?\d+")
+_SETTINGS: Final = re.compile(
+    r"\bSteps: ?\d+, ?(?:Sampler|Size|Seed|CFG)|\bSampler: ?[^,\n]{1,100},[^\n]{0,200}?\bSeed: ?\d+"
+)
+"""Its repeats are bounded: who made the file must not choose how long it is searched."""
 _MIDJOURNEY: Final = re.compile(r"\bJob ID: ?[0-9a-f]{8}-[0-9a-f]{4}")
 _NODES: Final = re.compile(r'"class_type"|"last_node_id"|"nodes" *:')
 _SOURCES: Final = (b"trainedAlgorithmicMedia", b"compositeWithTrainedAlgorithmicMedia")

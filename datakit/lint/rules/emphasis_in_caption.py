@@ -3,7 +3,7 @@
 ## What it does
 Finds marks of prompt languages in captions: `(smile:1.2)`, `((smile))`, `[hat]`, `{smile}`, `1.2::smile::`,
 `BREAK`, `[a:b:0.5]`, `[a|b]` and `<lora:name:0.8>`. Brackets that belong to a tag are no marks:
-`kaname (art)`, `:(`, `00 qan[t]`.
+`kaname (art)`, `:(`, `00 qan[t]`; nor are those of prose behind a blank line.
 
 ## Why is this bad?
 Prompt fields understand these marks, trainers train them: the brackets and the number become words of the
@@ -34,6 +34,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from datakit.lint.model import CAPTION_STAGES, Change, Collection, Finding, Rule, Write
+from datakit.tags.captions import split_prose
 from datakit.tags.emphasis import has_emphasis, strip_emphasis
 
 _NUM_SHOWN: Final = 3
@@ -43,7 +44,7 @@ _MAX_LETTERS: Final = 40
 def check(collection: Collection) -> Iterator[Finding]:
     """One finding for each caption with a mark; what is not UTF-8 is left to others."""
     for caption in collection.captions:
-        text = _text(collection.read(caption))
+        text = _tags(_text(collection.read(caption)) or "")
         marks = has_emphasis(text) if text else []
         if marks:
             yield Finding(
@@ -57,7 +58,13 @@ def check(collection: Collection) -> Iterator[Finding]:
 def fix(finding: Finding, collection: Collection) -> Sequence[Change]:
     """Write the caption without its marks."""
     text = _text(collection.read(finding.path)) or ""
-    return [Write(finding.path, strip_emphasis(text).encode())]
+    tags = _tags(text)
+    return [Write(finding.path, (strip_emphasis(tags) + text[len(tags) :]).encode())]
+
+
+def _tags(text: str) -> str:
+    """What stands before a blank line: brackets of sentences are no marks."""
+    return split_prose(text)[0]
 
 
 def _text(data: bytes) -> str | None:

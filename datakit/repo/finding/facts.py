@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,10 +22,9 @@ from datakit.repo.stagetree import ItemFiles, TreeView
 from datakit.repo.worktree.look import blob_id
 from datakit.store.objects import files
 from datakit.store.parallel import spread
-from datakit.tags.edits import tags_in
-from datakit.tags.names import to_canonical
+from datakit.tags.captions import tags_in
 from datakit.tags.query.evaluating import normal_format
-from datakit.tags.query.words import seconds_of
+from datakit.tags.query.matching import ItemFacts, number_of, text_of, values_of
 
 OF_RECORDS: Final = ("raw", "filtered", "edited")
 """Stages in which an item's tags are those of its record too: captions are made after them."""
@@ -182,23 +180,14 @@ def _from_record(key: str, record: Record | None, *, is_early: bool) -> Facts:
     values: dict[str, tuple[str, ...]] = {"concept": (concept_of(key),)}
     if record is None:
         return Facts(key, values=values)
+    item = ItemFacts(key=key, record=record)
+    values |= {word: tuple(values_of(item, word)) for word in ("rating", "site", "has")}
     for name in CATEGORIES:
-        tags = tuple(dict.fromkeys(filter(None, map(to_canonical, record.tags.get(name, ())))))
+        tags = tuple(dict.fromkeys(values_of(item, name)))
         if tags:
             values[name] = tags
-    values["rating"] = (record.rating,) if record.rating else ()
-    values["site"] = (record.site.replace("\0", " "),) if record.site else ()
-    has_children = record.has_children or bool(record.children)
-    kinds = (("record", True), ("parent", bool(record.parent_id)), ("children", has_children))
-    values["has"] = tuple(name for name, is_so in kinds if is_so)
-    columns = {"id": record.post_id, "md5": record.md5, "parent": record.parent_id}
-    numbers = {
-        name: float(value)
-        for name, value in (("score", record.score), ("favorites", record.favorites))
-        if value is not None
-    }
-    for name, moment in (("date", record.created_at), ("updated", record.updated_at), ("imported", record.imported_at)):
-        numbers[name] = seconds_of(moment) if moment else math.nan
+    columns = {word: text_of(item, word) for word in ("id", "md5", "parent")}
+    numbers = {word: number_of(item, word) for word in ("score", "favorites", "date", "updated", "imported")}
     return Facts(key, values=values, columns=columns, numbers=numbers, is_early=is_early)
 
 

@@ -44,7 +44,7 @@ class LateWords:
         self._stage = stage
         self._progress = progress
         self._in: dict[str, set[str]] = {}
-        self._goals: dict[str, tuple[str, int]] = {}
+        self._goals: dict[str, tuple[str, Hashes]] = {}
 
     def __call__(self, segment: Segment, node: Match | Compare | Between | Near, within: int) -> int:
         """Of the rows `within`, those that the word finds.
@@ -85,20 +85,19 @@ class LateWords:
         return bits_at(hits, segment.num_rows)
 
     def _near(self, segment: Segment, node: Near, within: int) -> int:
+        from datakit.images.lookalikes import Limits, alike  # loads numpy
+
         key, wanted = self._goal(node.item)
         blobs = {row: blob for row in rows_of(within) if (blob := segment.blob("image", row)) is not None}
         hashes = image_hashes(self._dataset, set(blobs.values()), self._progress)
-        hits = (
-            row
-            for row, blob in blobs.items()
-            if (found := hashes.get(blob)) is not None and (found ^ wanted).bit_count() <= node.distance
-        )
-        near = bits_at(hits, segment.num_rows)
+        rows = [row for row, blob in blobs.items() if blob in hashes]
+        like = alike(wanted, [hashes[blobs[row]] for row in rows], Limits(distance=node.distance))
+        near = bits_at((row for row, is_near in zip(rows, like.tolist(), strict=True) if is_near), segment.num_rows)
         own = segment.row(key)
         return near if own is None else near & ~(1 << own)
 
-    def _goal(self, word: str) -> tuple[str, int]:
-        """The item that is meant and its image's hash: of this stage, or of the last that has it."""
+    def _goal(self, word: str) -> tuple[str, Hashes]:
+        """The item that is meant and its image's hashes: of this stage, or of the last that has it."""
         if word not in self._goals:
             address = resolve_one(self._dataset, self._root, word)
             stages = (address.stage or self._stage, *reversed(STAGES_OF_ITEMS))
@@ -129,11 +128,11 @@ def _digest(text: str) -> str:
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
-def image_hashes(dataset: Dataset, blobs: Iterable[bytes], progress: Progress) -> Mapping[bytes, int]:
-    """Pointer's blob id → pHash of its image, 64 bits; those that cannot be read are left out."""
+def image_hashes(dataset: Dataset, blobs: Iterable[bytes], progress: Progress) -> Mapping[bytes, Hashes]:
+    """Pointer's blob id → hashes of its image; those that cannot be read are left out."""
     refs = {blob: ref for blob in blobs if (ref := _image(dataset, blob)) is not None}
     hashes = look_hashes(dataset, refs.values(), progress)
-    return {blob: hashes[ref.sha256].phash for blob, ref in refs.items() if ref.sha256 in hashes}
+    return {blob: hashes[ref.sha256] for blob, ref in refs.items() if ref.sha256 in hashes}
 
 
 def look_hashes(dataset: Dataset, images: Iterable[ImageRef], progress: Progress) -> dict[str, Hashes]:

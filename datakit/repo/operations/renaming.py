@@ -1,21 +1,25 @@
 """Items under other names: in every stage, in what the stages' functions made and read, and in their locks.
 
 What a rename touches is what the stages would have been, had the item had its new name from the beginning. So no stage
-becomes stale by it, and hand edits go on riding on the item.
+becomes stale by it, and hand edits go on riding on the item. Only where dsk.toml tells concepts apart, as by trigger
+words, the stage decides those items anew that come to another concept.
 """
 
 from __future__ import annotations
 
 import re
+import tomllib
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
+from datakit.config import CONFIG_NAME
 from datakit.model.item import LOCK_NAME, concept_of, is_image, split_path, stem_of
 from datakit.model.lock import Dropped, Lock
+from datakit.model.order import before
 from datakit.repo.dataset import Dataset
 from datakit.repo.items import STAGES_OF_ITEMS
 from datakit.repo.layout import is_managed_name
@@ -23,6 +27,11 @@ from datakit.repo.stagetree import TreeView, read_lock, stage_tree, with_stage
 from datakit.store.objects import FILE_MODE, TREE_MODE, Entry, Value, edit_tree, entries, find
 
 Made = dict[str, tuple[bytes | None, Mapping[str, str]]]
+_MARK: Final = b"another concept: to be decided anew\n"
+_MARK_EXTENSION: Final = "caption"
+"""Of a file that moves along with its item, and that no stage reads."""
+_QUERY: Final = "where"
+"""The setting that holds a query, which may ask for concepts."""
 
 
 class Renamed(msgspec.Struct, frozen=True):
@@ -39,6 +48,9 @@ def rename_items(dataset: Dataset, root: bytes, renamed: Mapping[str, str]) -> R
     Costs the size of the folders that the items are in.
     """
     mover = Mover(dataset, renamed)
+    moved = {old: new for old, new in renamed.items() if concept_of(old) != concept_of(new)}
+    concepts = {concept_of(key) for pair in moved.items() for key in pair}
+    settings = _settings(dataset, root) if moved else {}
     made: Made = {}
     tree = root
     for stage in STAGES_OF_ITEMS:
@@ -47,13 +59,45 @@ def rename_items(dataset: Dataset, root: bytes, renamed: Mapping[str, str]) -> R
             tree = _with_folder(dataset, tree, stage, mover)
             continue
         new = mover.lock(lock)
-        before = stage_tree(dataset, root, stage)
-        after = mover.tree(before)
-        if (new, after) != (lock, before):
+        if _tells_apart(settings.get(stage), concepts):
+            new = _to_be_decided_anew(dataset, new, moved.values())
+        old = stage_tree(dataset, root, stage)
+        after = mover.tree(old)
+        if (new, after) != (lock, old):
             tree = with_stage(dataset, tree, after, new)
         if (new.auto, new.inputs) != (lock.auto, lock.inputs):
             made[stage] = (bytes.fromhex(new.auto) or None, new.inputs)
     return Renamed(tree, made)
+
+
+def _settings(dataset: Dataset, root: bytes) -> dict[str, Any]:
+    entry = find(dataset.objects, root, CONFIG_NAME)
+    try:
+        return tomllib.loads(dataset.objects.read(entry.oid).decode("utf-8-sig")) if entry else {}
+    except ValueError:  # whoever mends it changes the settings, and all items are decided anew
+        return {}
+
+
+def _tells_apart(settings: object, concepts: set[str]) -> bool:
+    """Whether a stage's settings say something of these concepts alone, such as a trigger word."""
+    if isinstance(settings, list):
+        return any(_tells_apart(one, concepts) for one in settings)
+    if not isinstance(settings, dict):
+        return False
+    return any(name in concepts or name == _QUERY or _tells_apart(one, concepts) for name, one in settings.items())
+
+
+def _to_be_decided_anew(dataset: Dataset, lock: Lock, keys: Iterable[str]) -> Lock:
+    """The lock as if these items had changed since they were read: a mark lies beside them in what was read."""
+    source = before(lock.stage)
+    tree = bytes.fromhex(lock.inputs.get(source, "")) or None
+    if tree is None or not dataset.objects.has(tree):
+        return lock  # such a clone decides all items anew
+    mark = dataset.objects.blob(_MARK)
+    view = TreeView(dataset, tree)
+    rows = {f"{key}.{_MARK_EXTENSION}": mark for key in keys if view.item(key).images}
+    marked = edit_tree(dataset.objects, tree, rows.items())
+    return msgspec.structs.replace(lock, inputs={**lock.inputs, source: marked.hex() if marked else ""})
 
 
 def _with_folder(dataset: Dataset, root: bytes, stage: str, mover: Mover) -> bytes:

@@ -89,8 +89,15 @@ def _informed(subject: Subject, looks: Sequence[Look], known: Mapping[str, _Reme
 
 
 def _remembered(dataset: Dataset, names: set[str]) -> dict[str, _Remembered]:
-    found = {name: msgspec.msgpack.decode(value, type=_Remembered) for name, value in dataset.memo.get(names).items()}
-    return {name: one for name, one in found.items() if one.made is None or dataset.lfs.has(one.made)}
+    rows = dataset.memo.get(names)
+    decoder = msgspec.msgpack.Decoder(_Remembered)
+    found: dict[str, _Remembered] = {}
+    while rows:  # what is decoded need not be held twice
+        name, value = rows.popitem()
+        one = decoder.decode(value)
+        if one.made is None or dataset.lfs.has(one.made):
+            found[name] = one
+    return found
 
 
 def _refuse_missing(dataset: Dataset, stage: str, subjects: Sequence[Subject], wanted: Mapping[str, _Wanted]) -> None:

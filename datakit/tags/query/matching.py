@@ -15,7 +15,7 @@ import msgspec
 from datakit.errors import ConfigError, UsageError
 from datakit.model.item import concept_of, stem_of
 from datakit.model.record import CATEGORIES, Record
-from datakit.tags.captions import parse_tags
+from datakit.tags.captions import tags_in
 from datakit.tags.names import to_canonical
 from datakit.tags.query.evaluating import evaluate, is_late, normal_format, walk
 from datakit.tags.query.parsing import (
@@ -36,8 +36,6 @@ from datakit.tags.query.words import seconds_of
 NOTHING: Final = Not(EVERYTHING)
 OF_PIXELS: Final = frozenset({"width", "height", "mp", "ratio"})
 """Words that ask for the size of an image in pixels, which its file has to be opened for."""
-_BAR: Final = "|||"
-"""Where trainers find the tags that stay in their places; no tag itself (as `datakit.tags.edits` has it)."""
 _FIELDS: Final = {
     **{name: name for name in ("score", "favorites")},
     "date": "created_at",
@@ -166,17 +164,13 @@ def values_of(item: ItemFacts, word: str) -> Iterable[str]:
         return _having(item)
     if word == "tag":
         recorded = CATEGORIES if item.counts_record else ()
-        return chain(_tags_in(item.caption or ""), *(values_of(item, name) for name in recorded))
+        return chain(tags_in(item.caption or ""), *(values_of(item, name) for name in recorded))
     if record is None:
         return ()
     if word in CATEGORIES:
         return filter(None, map(to_canonical, record.tags.get(word, ())))
     text = {"rating": record.rating, "site": record.site.replace("\0", " ")}.get(word, "")
     return (text,) if text else ()
-
-
-def _tags_in(caption: str) -> tuple[str, ...]:
-    return parse_tags(caption.replace(_BAR, ","))
 
 
 def _having(item: ItemFacts) -> Iterable[str]:
