@@ -102,27 +102,31 @@ def _apart(root: Path, edited: Path) -> int:
     """Levels by which the edited picture differs at most from the raw one on white, as netpbm sees it."""
     raw = root / "raw" / edited.relative_to(root / "edited")
     done = subprocess.run(["pngtopam", "-mix", "-background=white", str(raw)], capture_output=True, check=True)
+    theirs, most = _samples(done.stdout)
     with Image.open(edited) as image:
-        ours = np.asarray(image, dtype=np.float64)
-    theirs = _plain(done.stdout)
-    return 255 if ours.shape != theirs.shape else int(np.ceil(np.abs(ours - theirs).max() - 0.5))
+        ours = np.asarray(image)
+    if ours.shape[:2] != theirs.shape[:2]:
+        return 255
+    parts = (slice(at, at + _ROWS) for at in range(0, len(ours), _ROWS))
+    return max(int(np.ceil(np.abs(ours[part] - theirs[part] * (255 / most)).max() - 0.5)) for part in parts)
 
 
-def _plain(data: bytes) -> np.ndarray:
-    """Pixels of a PBM, PGM or PPM file, float [height, width, 3], 0 to 255."""
+_ROWS = 256
+"""Compared at once: the largest pictures have 200 million pixels."""
+
+
+def _samples(data: bytes) -> tuple[np.ndarray, int]:
+    """(Samples [height, width, 1 or 3] of a PBM, PGM or PPM file, what white is)."""
     words = _words(data)
     kind, _ = next(words)
     width, (rows, after_height) = int(next(words)[0]), next(words)
     height = int(rows)
     if kind == b"P4":
-        at = after_height
-        bits = np.unpackbits(np.frombuffer(data, np.uint8, offset=at).reshape(height, -1), axis=1)[:, :width]
-        return np.repeat((255.0 * (1 - bits))[:, :, None], 3, axis=2)
+        packed = np.frombuffer(data, np.uint8, offset=after_height).reshape(height, -1)
+        return 1 - np.unpackbits(packed, axis=1)[:, :width, None], 1
     most, at = next(words)
-    deep = int(most) > 255
-    values = np.frombuffer(data, ">u2" if deep else np.uint8, offset=at).astype(np.float64) * (255 / int(most))
-    pixels = values.reshape(height, width, -1)
-    return np.repeat(pixels, 3, axis=2) if kind == b"P5" else pixels
+    values = np.frombuffer(data, ">u2" if int(most) > 255 else np.uint8, offset=at)
+    return values.reshape(height, width, -1), int(most)
 
 
 def _words(data: bytes) -> Iterator[tuple[bytes, int]]:
