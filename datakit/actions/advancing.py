@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from datakit.actions.exporting import export_all
 from datakit.actions.project import Project
@@ -38,7 +39,7 @@ def advance(
 
 def _run_all(project: Project, upto: str, progress: Progress) -> Iterator[Transition]:
     for step in project.steps()[: ORDER.index(upto)]:
-        if staleness(project.dataset, project.dataset.head_tree, step):
+        if missing_taggers(step) and staleness(project.dataset, project.dataset.head_tree, step):
             step = equipped(project, step, progress)
         ran = _run(project, step, progress, force=False)
         if ran:
@@ -82,7 +83,7 @@ def equipped(project: Project, step: Step, progress: Progress) -> Step:
         StateError: the hub cannot be reached, or does not have them, or somebody has to say that they may be fetched;
             the hint has the commands that bring them.
     """
-    missing = [found for found in getattr(step.given, "taggers", ()) if not found.is_here]
+    missing = missing_taggers(step)
     if not missing:
         return step
     from datakit.taggers.fetching import fetch
@@ -94,6 +95,11 @@ def equipped(project: Project, step: Step, progress: Progress) -> Step:
             require(found)
         fetch(found, progress=progress)
     return project.step(step.stage.name)
+
+
+def missing_taggers(step: Step) -> list[Any]:
+    """Each a `datakit.taggers.finding.Found`, of the taggers whose files are not on this computer."""
+    return [found for found in getattr(step.given, "taggers", ()) if not found.is_here]
 
 
 def _run(project: Project, step: Step, progress: Progress, *, force: bool) -> Transition | None:

@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Callable, Iterable, Mapping
-from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
-
-import msgspec
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Final
 
 from datakit.errors import RepositoryError, StateError
 from datakit.model.item import ImageRef, split_path
 from datakit.model.order import RAW
 from datakit.model.progress import Progress
+from datakit.model.stage import Product
 from datakit.repo.dataset import Dataset
 from datakit.repo.finding.segment import Segment
 from datakit.repo.items import STAGES_OF_ITEMS, item_files, known_keys, resolve_one
 from datakit.repo.stagetree import read_lock
-from datakit.store.parallel import spread
 from datakit.tags.query.evaluating import bits_at, interval, rows_of
 from datakit.tags.query.parsing import Between, Compare, Match, Near
 
-_REMEMBER_EVERY_S: Final = 2.0
-"""What was found is written down this often, so that whoever stops the work keeps it."""
 _TOKENS_PREFIX: Final = "tokens:1:"
 Counter = Callable[[str], int]
 
@@ -142,38 +136,11 @@ def look_hashes(dataset: Dataset, images: Iterable[ImageRef], progress: Progress
     """
     from datakit.images.hashes import from_facts
     from datakit.images.looks import HASHED
+    from datakit.repo.transitions.inspecting import facts_of_images
 
-    wanted = {f"{HASHED.key}:{image.sha256}": image for image in images}
-    known = {name: _facts_in(value) for name, value in dataset.memo.get(wanted).items()}
-    missing = [name for name in wanted if name not in known]
-    fresh: dict[str, dict[str, Any]] = {}
-    written = time.monotonic()
-
-    def remember() -> None:
-        dataset.memo.put(
-            (name, msgspec.msgpack.encode({"facts": facts, "made": None})) for name, facts in fresh.items()
-        )
-        known.update(fresh)
-        fresh.clear()
-
-    paths = [dataset.lfs.path(wanted[name].sha256) for name in missing]
-    try:
-        for done, (name, facts) in enumerate(zip(missing, spread(_hashed, paths), strict=True), 1):
-            progress("looking at images", done, len(missing))
-            if facts is not None:
-                fresh[name] = facts
-            if time.monotonic() - written > _REMEMBER_EVERY_S:
-                remember()
-                written = time.monotonic()
-    finally:
-        remember()
-    found = {wanted[name].sha256: from_facts(facts) for name, facts in known.items()}
+    facts = facts_of_images(dataset, HASHED, images, _hashed, partial(progress, "looking at images"))
+    found = {sha256: from_facts(one) for sha256, one in facts.items()}
     return {sha256: hashes for sha256, hashes in found.items() if hashes is not None}
-
-
-def _facts_in(value: bytes) -> dict[str, Any]:
-    facts: dict[str, Any] = msgspec.msgpack.decode(value)["facts"]
-    return facts
 
 
 def _image(dataset: Dataset, blob: bytes) -> ImageRef | None:
@@ -183,14 +150,11 @@ def _image(dataset: Dataset, blob: bytes) -> ImageRef | None:
         return None  # an image that is not committed yet has no pointer
 
 
-def _hashed(path: Path) -> dict[str, Any] | None:
-    """The facts of an image file; None where there is none, which another time may be different."""
+def _hashed(data: bytes) -> Product:
     from datakit.images.decode import UnreadableImage
     from datakit.images.hashes import hash_file, to_facts
 
     try:
-        return to_facts(hash_file(path.read_bytes()))
+        return Product(facts=to_facts(hash_file(data)))
     except UnreadableImage as error:
-        return {"unreadable": error.reason}
-    except OSError:
-        return None
+        return Product(facts={"unreadable": error.reason})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from typing import Any, Final, NamedTuple
@@ -36,6 +36,10 @@ class _Wanted(NamedTuple):
     looks: tuple[Look, ...]
 
 
+Answers = Generator[tuple[_Wanted, list[_Remembered]], None, None]
+Tell = Callable[[int, int], None]
+
+
 def inspected(
     dataset: Dataset, stage: Stage, given: Any, subjects: Sequence[Subject], progress: Progress
 ) -> list[Subject]:
@@ -46,9 +50,7 @@ def inspected(
     """
     if stage.looks is None:
         return list(subjects)
-    looks = [tuple(stage.looks(subject, given)) for subject in subjects]
-    names = {memo_name(look, subject.image) for subject, mine in zip(subjects, looks, strict=True) for look in mine}
-    known = _remembered(dataset, names)
+    looks, known = _asked(dataset, stage, given, subjects)
     wanted: dict[str, _Wanted] = {}
     for subject, mine in zip(subjects, looks, strict=True):
         image = subject.image
@@ -57,7 +59,8 @@ def inspected(
             asked = {look.key: look for look in wanted[image.sha256].looks} if image.sha256 in wanted else {}
             wanted[image.sha256] = _Wanted(image, tuple({**missing, **asked}.values()))
     _refuse_missing(dataset, stage.name, subjects, wanted)
-    known |= _look(dataset, stage, given, list(wanted.values()), progress)
+    answers = _answers(dataset, stage, given, list(wanted.values()))
+    known |= _kept(dataset, answers, lambda number: progress(stage.name, number, len(wanted)))
     return [_informed(subject, mine, known) for subject, mine in zip(subjects, looks, strict=True)]
 
 
@@ -68,13 +71,39 @@ def recalled(dataset: Dataset, stage: Stage, given: Any, subject: Subject) -> Su
 
 def all_recalled(dataset: Dataset, stage: Stage, given: Any, subjects: Sequence[Subject]) -> list[Subject]:
     """As `recalled`, of many subjects at once."""
-    looks = [tuple(stage.looks(subject, given)) if stage.looks is not None else () for subject in subjects]
-    names = {memo_name(look, subject.image) for subject, mine in zip(subjects, looks, strict=True) for look in mine}
-    known = _remembered(dataset, names)
+    looks, known = _asked(dataset, stage, given, subjects)
     return [
         _informed(subject, [look for look in mine if memo_name(look, subject.image) in known], known)
         for subject, mine in zip(subjects, looks, strict=True)
     ]
+
+
+def facts_of_images(
+    dataset: Dataset, look: Look, images: Iterable[ImageRef], answer: Callable[[bytes], Product], tell: Tell
+) -> dict[str, dict[str, Any]]:
+    """sha256 → what one look finds in each image of this clone, remembered as the stages that ask it remember it.
+
+    `tell` gets (done so far, total).
+    """
+    wanted = {memo_name(look, image): _Wanted(image, (look,)) for image in images}
+    known = _remembered(dataset, set(wanted))
+    missing = [one for name, one in wanted.items() if name not in known and dataset.lfs.has(one.image)]
+
+    def answers() -> Answers:
+        read = partial(_read, dataset)
+        yield from spread(lambda one: (one, [_Remembered(answer(read(one)).facts, None)]), missing)
+
+    known |= _kept(dataset, answers(), lambda number: tell(number, len(missing)))
+    return {wanted[name].image.sha256: one.facts for name, one in known.items()}
+
+
+def _asked(
+    dataset: Dataset, stage: Stage, given: Any, subjects: Sequence[Subject]
+) -> tuple[list[tuple[Look, ...]], dict[str, _Remembered]]:
+    """(The looks of each subject, memo's name → those answers that are remembered)."""
+    looks = [tuple(stage.looks(subject, given)) if stage.looks is not None else () for subject in subjects]
+    names = {memo_name(look, subject.image) for subject, mine in zip(subjects, looks, strict=True) for look in mine}
+    return looks, _remembered(dataset, names)
 
 
 def memo_name(look: Look, image: ImageRef) -> str:
@@ -111,9 +140,7 @@ def _refuse_missing(dataset: Dataset, stage: str, subjects: Sequence[Subject], w
         )
 
 
-def _look(
-    dataset: Dataset, stage: Stage, given: Any, wanted: Sequence[_Wanted], progress: Progress
-) -> dict[str, _Remembered]:
+def _kept(dataset: Dataset, ready: Answers, tell: Callable[[int], None]) -> dict[str, _Remembered]:
     """Memo's name → answer of every look; each is in the memo at most `_REMEMBER_EVERY_S` after it was found."""
     found: dict[str, _Remembered] = {}
     fresh: dict[str, _Remembered] = {}
@@ -125,12 +152,12 @@ def _look(
         found.update(fresh)
         fresh.clear()
 
-    with closing(_answers(dataset, stage, given, wanted)) as answers:
+    with closing(ready) as answers:
         try:
             for number, (one, products) in enumerate(answers, 1):
                 for look, product in zip(one.looks, products, strict=True):
                     fresh[memo_name(look, one.image)] = product
-                progress(stage.name, number, len(wanted))
+                tell(number)
                 if time.monotonic() - written > _REMEMBER_EVERY_S:
                     remember()
                     written = time.monotonic()
@@ -139,13 +166,13 @@ def _look(
     return found
 
 
-def _answers(
-    dataset: Dataset, stage: Stage, given: Any, wanted: Sequence[_Wanted]
-) -> Generator[tuple[_Wanted, list[_Remembered]], None, None]:
-    """Every image with its looks' answers, as they are ready; the images that were made are in the store."""
+def _read(dataset: Dataset, one: _Wanted) -> bytes:
+    return dataset.lfs.read(one.image.sha256, most_bytes=_MOST_BYTES)
 
-    def read(one: _Wanted) -> bytes:
-        return dataset.lfs.read(one.image.sha256, most_bytes=_MOST_BYTES)
+
+def _answers(dataset: Dataset, stage: Stage, given: Any, wanted: Sequence[_Wanted]) -> Answers:
+    """Every image with its looks' answers, as they are ready; the images that were made are in the store."""
+    read = partial(_read, dataset)
 
     def stored(product: Product) -> _Remembered:
         made = dataset.lfs.ingest_bytes(product.image, product.extension) if product.image is not None else None
