@@ -93,12 +93,11 @@ def test_a_gif_that_was_cut_short_gives_what_is_there(tmp_path: Path) -> None:
     rows = [Image.effect_noise((64, 64), 50 + number) for number in range(6)]
     rows[0].save(tmp_path / "x.gif", save_all=True, append_images=rows[1:])
     data = (tmp_path / "x.gif").read_bytes()
-    (tmp_path / "x.gif").write_bytes(data[: len(data) // 2])
+    (tmp_path / "x.gif").write_bytes(data[: len(data) * 5 // 12])  # within the third frame: half would be a border
     found: list[Still] = []
     with pytest.raises(UnreadableImage, match="truncated or damaged gif"):
         found.extend(gif_stills(tmp_path / "x.gif", most=99))
-    assert [still.number for still in found] == list(range(len(found)))
-    assert 1 <= len(found) < 4
+    assert [still.number for still in found] == [0, 1]
 
 
 def test_work_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
