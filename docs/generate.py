@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Final
 
 import click
 import msgspec
@@ -17,6 +17,9 @@ from datakit.cli.main import COMMANDS, cli
 from datakit.config import field_docs, inner_tables
 from datakit.exports.model import EXPORTS
 from datakit.lint.engine import RULES
+from datakit.lint.model import LETTERS, Rule
+from datakit.lint.pages import page_of, severities_of, summary_of_rule, table, titles
+from datakit.lint.settings import Allow, LintSettings, TrainingSettings
 from datakit.model.order import ORDER
 from datakit.repo.vocabularies import VOCAB, VocabSettings
 from trainer.config import defaults
@@ -24,10 +27,19 @@ from trainer.config import defaults
 FOLDER = Path(__file__).parent / "reference"
 _NOTE = "<!-- Written by docs/generate.py from the code. -->\n"
 
+_GROUPS: Final = {
+    "pairs": "images and captions that do not go together, and bytes of captions",
+    "images": "files and pixels",
+    "tags": "what captions say",
+    "dataset": "the whole",
+}
+_SIGNS: Final = {"error": "**E**", "warning": "W", "info": "i", "off": "·"}
+
 
 def pages() -> dict[str, str]:
-    """File name → content of every generated page."""
-    made = {"cli.md": cli_page(), "config.md": config_page(), "rules.md": rules_page(), "trainer.md": trainer_page()}
+    """Path in docs/reference → content of every generated page."""
+    made = {"cli.md": cli_page(), "config.md": config_page(), "trainer.md": trainer_page()}
+    made |= {f"rules/{name}": text for name, text in rule_pages().items()}
     return {name: _NOTE + text.rstrip() + "\n" for name, text in made.items()}
 
 
@@ -66,8 +78,23 @@ def config_page() -> str:
     parts.append(
         f"\n## [{VOCAB}]\n\nWhat is known of tags: see [vocabulary](../vocabulary.md).\n\n{_table(VocabSettings)}"
     )
+    parts += _lint_sections()
     parts.append("\n## [bake]\n\nTables of the trainer, passed on to it: see [trainer](trainer.md).\n")
     return "".join(parts)
+
+
+def _lint_sections() -> Iterator[str]:
+    """`[lint]`, its tables, and one for each rule that has settings."""
+    yield f"\n## [lint]\n\nSee [lint](../lint.md).\n\n{_table(LintSettings)}"
+    yield f"\n### [[lint.allow]]\n\n{' '.join((Allow.__doc__ or '').split())}\n\n{_table(Allow)}"
+    yield f"\n### [lint.training]\n\n{' '.join((TrainingSettings.__doc__ or '').split())}\n\n{_table(TrainingSettings)}"
+    for name, kind in rule_options().items():
+        yield f"\n### [lint.rules.{name}]\n\nSee [{name}](rules/{name}.md).\n\n{_table(kind)}"
+
+
+def rule_options() -> dict[str, type[msgspec.Struct]]:
+    """Rule → the type of its settings, of those that have some."""
+    return {rule.name: rule.options for rule in RULES.all() if rule.options is not None}
 
 
 def _inner_sections(name: str, settings: type[msgspec.Struct]) -> Iterator[str]:
@@ -83,33 +110,69 @@ def _table(settings: type[msgspec.Struct]) -> str:
     if not fields:
         return "Its tables follow.\n" if inner else "No settings.\n"
     docs = field_docs(settings)
-    rows = (f"| `{field.encode_name}` | `{toml_value(_default(field))}` | {docs[field.name]} |" for field in fields)
+    rows = (f"| `{field.encode_name}` | {_shown_default(field)} | {docs[field.name]} |" for field in fields)
     return "| key | default | |\n|---|---|---|\n" + "\n".join(rows) + "\n"
 
 
-def _default(field: msgspec.structs.FieldInfo) -> Any:
-    return field.default_factory() if field.default is msgspec.NODEFAULT else field.default
+def _shown_default(field: msgspec.structs.FieldInfo) -> str:
+    if field.required:
+        return "needed"
+    default = field.default_factory() if field.default is msgspec.NODEFAULT else field.default
+    return f"`{toml_value(default)}`"
 
 
-def rules_page() -> str:
-    """Every lint rule's own page, in the order of their codes."""
-    parts = ["\n# Lint rules\n"]
-    for rule, doc in sorted(_rules(), key=lambda row: row[0].code):
-        text = doc.strip().replace("\n## ", "\n### ")
-        parts.append(f"\n## {rule.code} {rule.name}\n\n{_severity(rule)}\n\n{text}\n")
-    return "".join(parts)
+def rule_pages() -> dict[str, str]:
+    """File name → content: a page for each lint rule, an index, and what each trainer makes of what they find."""
+    rules = sorted(RULES.all(), key=lambda rule: rule.code)
+    made = {f"{rule.name}.md": f"\n{page_of(rule)}\n[All rules](README.md)" for rule in rules}
+    return {**made, "README.md": "".join(_rule_index(rules)), "trainers.md": "".join(_rules_by_trainer(rules))}
 
 
-def _rules() -> Iterator[tuple[Any, str]]:
-    for name in RULES.names():
-        module = importlib.import_module(f"datakit.lint.rules.{name}")
-        yield RULES.load(name), module.__doc__ or ""
+def _rule_index(rules: Sequence[Rule]) -> Iterator[str]:
+    yield "\n# Lint rules\n\n`dsk rule NAME` shows a page in the terminal; [lint](../../lint.md) says how rules are "
+    yield "chosen, and how findings are let stand. [By trainer](trainers.md): what each makes of what they find.\n"
+    for group in LETTERS:
+        rows = (
+            (rule.code, _rule_link(rule), _severity_words(rule), _fix_word(rule), summary_of_rule(rule))
+            for rule in rules
+            if rule.group == group
+        )
+        yield f"\n## {group}: {_GROUPS[group]}\n\n{table(('code', 'rule', 'severity', 'fix', 'finds'), rows)}\n"
 
 
-def _severity(rule: Any) -> str:
-    levels = {stage or "any folder": rule.severity_at(stage) for stage in rule.stages}
-    words = ", ".join(f"{stage}: {severity}" for stage, severity in levels.items())
-    return f"Group {rule.group}; {words}; fix: {rule.fix_safety}."
+def _severity_words(rule: Rule) -> str:
+    words = severities_of(rule) if rule.severity_in else rule.severity
+    notes = [word for word, holds in (("preview", rule.preview), ("only with `--for`", rule.needs_target)) if holds]
+    return "; ".join([words, *notes])
+
+
+def _fix_word(rule: Rule) -> str:
+    return "" if rule.fix_safety == "none" else rule.fix_safety
+
+
+def _rules_by_trainer(rules: Sequence[Rule]) -> Iterator[str]:
+    known = [rule for rule in rules if rule.effects]
+    names = sorted({*titles(), *(name for rule in known for name in rule.effects)})
+    yield "\n# Rules by trainer\n\nWith `--for TRAINER` a finding weighs what it does to that trainer. "
+    yield "**E** error, W warning, i info, · does no harm there; empty: as without `--for`.\n\n"
+    rows = ((_rule_link(rule), *(_sign(rule, name) for name in names)) for rule in known)
+    yield table(("rule", *names), rows) + "\n"
+    for name in names:
+        effects = [(rule, rule.effects[name]) for rule in known if name in rule.effects]
+        rows = (
+            (_rule_link(rule), effect.level, effect.what, f"`{effect.source}`" if effect.source else "")
+            for rule, effect in effects
+        )
+        yield f"\n## {titles().get(name, name)}\n\n`--for {name}`\n\n"
+        yield f"{table(('rule', 'weighs', 'what it does', 'source'), rows)}\n" if effects else "Nothing of its own.\n"
+
+
+def _sign(rule: Rule, name: str) -> str:
+    return _SIGNS[rule.effects[name].level] if name in rule.effects else ""
+
+
+def _rule_link(rule: Rule) -> str:
+    return f"[{rule.name}]({rule.name}.md)"
 
 
 def trainer_page() -> str:
@@ -119,24 +182,36 @@ def trainer_page() -> str:
         "set by `dsk bake`.\n"
     ]
     section = ""
-    for table, name, default, text in defaults():
-        if table != section:
-            section = table
-            parts.append(f"\n## [{table}]\n\n| key | default | |\n|---|---|---|\n")
+    for section_name, name, default, text in defaults():
+        if section_name != section:
+            section = section_name
+            parts.append(f"\n## [{section}]\n\n| key | default | |\n|---|---|---|\n")
         parts.append(f"| `{name}` | `{toml_value(default)}` | {text.replace('|', chr(92) + '|')} |\n")
     return "".join(parts)
 
 
 def main(arguments: list[str]) -> int:
     """Write the pages, or with --check compare them; returns the exit code."""
-    FOLDER.mkdir(exist_ok=True)
-    stale = [name for name, text in pages().items() if not _same(FOLDER / name, text)]
+    made = pages()
+    stale = [name for name, text in made.items() if not _same(FOLDER / name, text)]
+    gone = gone_pages(made)
     if "--check" in arguments:
-        sys.stderr.writelines(f"docs/reference/{name} is out of date: python docs/generate.py\n" for name in stale)
-        return 1 if stale else 0
+        sys.stderr.writelines(
+            f"docs/reference/{name} is out of date: python docs/generate.py\n" for name in stale + gone
+        )
+        return 1 if stale or gone else 0
     for name in stale:
-        (FOLDER / name).write_text(pages()[name], "utf-8")
+        (FOLDER / name).parent.mkdir(parents=True, exist_ok=True)
+        (FOLDER / name).write_text(made[name], "utf-8")
+    for name in gone:
+        (FOLDER / name).unlink()
     return 0
+
+
+def gone_pages(made: Mapping[str, str]) -> list[str]:
+    """Pages in the folder that nothing generates any more, such as that of a rule that is gone."""
+    there = (path.relative_to(FOLDER).as_posix() for path in FOLDER.rglob("*.md"))
+    return sorted(name for name in there if name not in made)
 
 
 def _same(path: Path, text: str) -> bool:

@@ -21,14 +21,17 @@ from typing import Any, Final
 import msgspec
 
 from datakit.actions.exporting import export_staleness, read_manifest, stale_before_wip
+from datakit.actions.preflight import OURS, preflight
 from datakit.actions.project import BAKE, Project
 from datakit.config import CONFIG_NAME, read_toml
 from datakit.errors import ConfigError, InputError, StateError, TrainerError
-from datakit.exports.model import EXPORTS, Manifest
+from datakit.exports.model import EXPORTS, Ignored, Manifest
 from datakit.model.order import EXPORT
 from datakit.repo.operations.transaction import transaction
 
 FORMAT: Final = "kohya"
+LEDGER: Final = "bakes/{}.toml"
+"""Path of a bake's ledger file, by its id."""
 INTERRUPTED: Final = 130
 _NEEDS: Final = ("torch", "diffusers", "transformers", "safetensors")
 _CONFIG: Final = "config.toml"
@@ -56,6 +59,8 @@ class Bake(msgspec.Struct, frozen=True, kw_only=True):
     config: dict[str, Any] = {}
     """What was asked for: the tables of [bake]."""
     versions: dict[str, str] = {}
+    ignored: tuple[Ignored, ...] = ()
+    """The errors that lint found in wip for our trainer, and that `--force` went past."""
 
 
 class InterruptedBakeError(TrainerError):
@@ -64,11 +69,12 @@ class InterruptedBakeError(TrainerError):
     exit_code = INTERRUPTED
 
 
-def bake(project: Project) -> Bake:
+def bake(project: Project, *, force: bool = False) -> Bake:
     """Train on the current export; goes on with an interrupted bake of the same data and settings.
 
     Raises:
-        StateError: nothing exported, or the export is older than the dataset.
+        StateError: nothing exported, or the export is older than the dataset, or lint finds errors in it and there is
+            no `force`.
         ConfigError: [bake] is wrong.
         TrainerError: the trainer is not installed, or stopped.
     """
@@ -77,12 +83,13 @@ def bake(project: Project) -> Bake:
     with transaction(project.dataset, BAKE):
         pass  # commits hand edits, so that what is baked is what the history says
     manifest = _current_manifest(project)
+    ignored = preflight(project, OURS, force=force, mended=EXPORTS.load(FORMAT).mends, needs_content=True)
     folder = _folder(project, _config(project))
     if not (folder / _RESULT).exists():  # it is there when only the ledger's commit failed
         _train(folder)
-    done = _read_result(project, folder, manifest)
+    done = msgspec.structs.replace(_read_result(project, folder, manifest), ignored=ignored)
     with transaction(project.dataset, BAKE, {"id": done.id}) as txn:
-        txn.put(f"bakes/{done.id}.toml", _ledger(done).encode())
+        txn.put(LEDGER.format(done.id), _ledger(done).encode())
         txn.commit(f"bake: {done.id}, {done.images} images, {done.steps} steps, loss {done.final_loss:.4f}")
     return done
 
@@ -218,7 +225,7 @@ def _read_result(project: Project, folder: Path, manifest: Manifest) -> Bake:
 
 
 def _ledger(done: Bake) -> str:
-    return _toml({name: value for name, value in msgspec.to_builtins(done).items() if value not in ("", {}, None)})
+    return _toml({name: value for name, value in msgspec.to_builtins(done).items() if value not in ("", {}, None, [])})
 
 
 def latest_bake(project: Project, wanted: str = "") -> Bake:

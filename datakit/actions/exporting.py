@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
 from datakit import __version__
+from datakit.actions.preflight import in_words, preflight
 from datakit.actions.project import STAGES, Counted, Project
 from datakit.config import digest
-from datakit.errors import StateError
+from datakit.errors import DskError, StateError
 from datakit.exports.model import (
     EXPORTS,
     MANIFEST_NAME,
@@ -30,42 +32,56 @@ from datakit.repo.transitions.pipeline import Transition
 from datakit.store.objects import files, find
 
 
-def export_all(project: Project, *, progress: Progress = silent) -> list[Transition]:
-    """Write every configured format that is stale."""
-    done = []
+def export_all(project: Project, *, progress: Progress = silent) -> Iterator[Transition]:
+    """Write every configured format that is stale, each told as it is done; one that is refused stops no other.
+
+    Raises:
+        DskError: the first refusal, after the others.
+    """
+    refused: DskError | None = None
     for name in project.settings(EXPORT).formats:
-        ran = export_format(project, name, progress=progress)
-        done += [ran] if ran else []
-    return done
+        try:
+            ran = export_format(project, name, progress=progress)
+        except DskError as error:
+            refused = refused or error
+            continue
+        if ran:
+            yield ran
+    if refused:
+        raise refused
 
 
-def export_format(project: Project, name: str, *, progress: Progress = silent) -> Transition | None:
+def export_format(
+    project: Project, name: str, *, force: bool = False, progress: Progress = silent
+) -> Transition | None:
     """Write one format as one operation; None when it was up to date.
 
     Raises:
         UsageError: no such format.
-        StateError: wip is empty, or holds conflicts or items that the format cannot hold.
+        StateError: wip is empty, or holds conflicts, or lint finds errors for the format's trainer and there is no
+            `force`.
     """
     export = EXPORTS.load(name)
     settings = project.export_settings(name)
     dataset = project.dataset
-    with transaction(dataset, EXPORT, {"format": name}) as txn:
+    with transaction(dataset, EXPORT, {"format": name, "force": force}) as txn:
         wip = stage_tree(dataset, txn.base_tree, WIP)
         if wip is None:
             raise _empty(dataset, txn.base_tree)
         if not export_staleness(dataset, txn.base_tree, export, settings):
             return None
         _refuse_conflicts(dataset, txn.base_tree)
+        ignored = preflight(project, export.target, force=force, mended=export.mends, progress=progress)
         items = export_items(dataset, wip)
         plan = export.plan(items, settings, str(dataset.root / EXPORT / name))
         _put(txn, name, plan)
-        manifest = _manifest(txn, export, settings, plan, wip)
+        manifest = msgspec.structs.replace(_manifest(txn, export, settings, plan, wip), ignored=ignored)
         txn.put(f"{EXPORT}/{name}/{MANIFEST_NAME}", encode_manifest(manifest))
         progress(f"{EXPORT} {name}", len(items), len(items))
-        images = Counted(len(plan.images), "image")
-        subject = f"{EXPORT}: {name}, {images}"
+        subject = f"{EXPORT}: {name}, {Counted(len(plan.images), 'image')}"
         commit = txn.commit(subject, trailers={"Stage": EXPORT}) or ""
-    return Transition(stage=EXPORT, commit=commit, subject=subject, num_kept=len(items), notes=plan.warnings)
+    notes = (*plan.warnings, *in_words(ignored, listed_in=f"{EXPORT}/{name}/{MANIFEST_NAME}"))
+    return Transition(stage=EXPORT, commit=commit, subject=subject, num_kept=len(items), notes=notes)
 
 
 def stale_before_wip(project: Project) -> dict[str, str]:
@@ -133,9 +149,6 @@ def export_items(dataset: Dataset, wip: bytes) -> list[ExportItem]:
                 raise StateError(f"{WIP}/{path}: no image", hint="dsk status")
             caption = dataset.objects.read(item.caption).decode("utf-8-sig", "replace") if item.caption else ""
             items.append(ExportItem(key=key, image=ref, caption=caption))
-        if len(item.images) > 1:
-            names = " and ".join(sorted(item.images))
-            raise StateError(f"{WIP}: {names} would share one caption", hint="rename one of them")
     return items
 
 

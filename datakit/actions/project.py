@@ -13,6 +13,7 @@ from datakit.actions.profilefiles import profile_text, profile_text_in
 from datakit.config import CONFIG_NAME, check_keys, decode
 from datakit.errors import ConfigError
 from datakit.exports.model import EXPORTS
+from datakit.lint.settings import LintSettings
 from datakit.model.order import COMPUTED, EXPORT, ORDER, RAW, before
 from datakit.model.stage import Prepared, Resources, Stage, prepared
 from datakit.registry import Family
@@ -25,6 +26,7 @@ from datakit.tags.vocabulary.known import Vocabulary
 
 STAGES: Family[Stage] = Family("stages", Stage, "STAGE", word="stage")
 BAKE: Final = "bake"
+LINT: Final = "lint"
 BAKE_TABLES: Final = ("model", "adapter", "objective", "optimizer", "train", "sample")
 """Of `[bake]`; what may stand in them the trainer says."""
 
@@ -43,7 +45,7 @@ class Project:
             ConfigError: an unknown table, or one that is none.
         """
         tables = self.dataset.settings()
-        check_keys(tables, [*ORDER, VOCAB, BAKE], where=CONFIG_NAME)
+        check_keys(tables, [*ORDER, VOCAB, LINT, BAKE], where=CONFIG_NAME)
         return tables
 
     def table(self, *names: str) -> dict[str, Any]:
@@ -82,6 +84,11 @@ class Project:
     def vocab_settings(self) -> VocabSettings:
         """Section `[vocab]`."""
         return decode(self.table(VOCAB), VocabSettings, where=f"{CONFIG_NAME} [{VOCAB}]")
+
+    @property
+    def lint_settings(self) -> LintSettings:
+        """Section `[lint]`; the settings of single rules are decoded where rules are loaded."""
+        return decode(self.table(LINT), LintSettings, where=f"{CONFIG_NAME} [{LINT}]")
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
@@ -154,7 +161,7 @@ class Project:
             self.settings(stage)
         for name in {*EXPORTS.names(), *self.settings(EXPORT).formats}:
             self.export_settings(name)
-        _ = self.vocab_settings
+        _ = self.vocab_settings, self.lint_settings
         check_keys(self.table(BAKE), list(BAKE_TABLES), where=f"{CONFIG_NAME} [{BAKE}]")
         for name in self.table(BAKE):
             self.table(BAKE, name)

@@ -50,6 +50,8 @@ COMMANDS: Final[dict[str, Entry]] = {
     "profile": Entry("profile", "List the prompt profiles; copy one to change it.", "Tags"),
     "status": Entry("status", "Show each stage, what is stale, and hand edits.", "Look"),
     "lint": Entry("lint", "Find what would go wrong in training.", "Look"),
+    "allow": Entry("allow", "Say that what lint finds is right, and why.", "Look"),
+    "rule": Entry("rule", "List the lint rules; explain one.", "Look"),
     "log": Entry("log", "Show the operations, newest first.", "Look"),
     "diff": Entry("diff", "Show what differs between two states, tag by tag.", "Look"),
     "blame": Entry("blame", "Show where each tag of a caption came from.", "Look"),

@@ -13,6 +13,7 @@ import click
 from datakit.model.record import encode_json
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
     from rich.progress import Progress as RichProgress
     from rich.progress import TaskID
     from rich.text import Text
@@ -50,6 +51,11 @@ def say_block(text: str) -> None:
 def note(text: str) -> None:
     """One line to standard error, for what is not the command's result."""
     click.echo(plain(text), err=True)
+
+
+def clear_screen() -> None:
+    """Begin anew at the top, where the output is a terminal."""
+    click.clear()
 
 
 def tell_skipped(reasons: Sequence[str]) -> None:
@@ -124,6 +130,13 @@ def _paragraphs(sizes: Sequence[int], rows: Iterable[Sequence[Text]]) -> None:
         for cell, size in zip(row, sizes, strict=True):
             if size > _NARROW and str(cell):
                 click.echo(f"  {cell}")
+
+
+def show(drawn: RenderableType) -> None:
+    """What rich draws, in the terminal's width; colours where it has some."""
+    from rich.console import Console
+
+    Console(width=width(), highlight=False, emoji=False).print(drawn)
 
 
 class Bar:

@@ -7,21 +7,28 @@ command line; above all the caption extension, whose default in sd-scripts is `.
 sd-scripts takes a relative `image_dir` from the directory that it is started in, so start it in the export's
 folder, or set `image_dirs = "absolute"`.
 
+What sd-scripts cannot read is not written, and said: the image of another extension, the caption that would be empty.
+Whether such a dataset is to be exported at all, lint decides before.
+
 Source: kohya-ss/sd-scripts library/config_util.py (schema, fallbacks), library/train_util.py (captions, extensions).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
 from datakit.errors import ConfigError, StateError
 from datakit.exports.model import Export, ExportItem, Plan
 from datakit.model.item import concept_of, stem_of
+from datakit.model.order import WIP
 
-_READ_BY_TRAINER = frozenset({"png", "jpg", "jpeg", "webp", "bmp"})
+_EXTENSIONS: Final = ("bmp", "jpeg", "jpg", "png", "webp")
+_READ_BY_TRAINER: Final = frozenset({*_EXTENSIONS, *map(str.upper, _EXTENSIONS)})
+_TOLD: Final = 3
+"""How many files a warning names."""
 _UNSORTED = "unsorted"
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Rate = Annotated[float, msgspec.Meta(ge=0, le=1)]
@@ -98,24 +105,44 @@ def _plan(items: Sequence[ExportItem], settings: Settings, folder: str) -> Plan:
     """The export's files.
 
     Raises:
-        StateError: an item has no caption, or an extension that sd-scripts does not read.
+        StateError: sd-scripts reads no image of them.
         ConfigError: a concept in the settings that no item has, or two that need one folder.
     """
-    captions = {item.key: _caption(item.caption, settings) for item in items}
-    _refuse(items, captions)
-    concepts = sorted({concept_of(item.key) for item in items})
+    read = [item for item in items if item.image.extension in _READ_BY_TRAINER]
+    odd = [item for item in items if item.image.extension not in _READ_BY_TRAINER]
+    if odd and not read:
+        raise StateError(f"{WIP} has no image that sd-scripts reads", hint=f"it reads {', '.join(_EXTENSIONS)}")
+    captions = {item.key: _caption(item.caption, settings) for item in read}
+    concepts = sorted({concept_of(item.key) for item in read})
     unknown = sorted(set(settings.concepts) - set(concepts))
     if unknown:
         raise ConfigError(
             f"[export.kohya.concepts]: no concept '{unknown[0]}' in wip", hint=f"there are: {', '.join(concepts)}"
         )
     folders = _folders(concepts, settings)
-    images = {_image_path(item, folders): item.image for item in items}
-    texts = {_caption_path(item, folders): captions[item.key].encode() for item in items}
+    images = {_image_path(item, folders): item.image for item in read}
+    texts = {_caption_path(item, folders): captions[item.key].encode() for item in read if captions[item.key]}
     separator = settings.keep_tokens_separator
     has_separator = bool(separator) and any(separator in caption for caption in captions.values())
     texts["dataset.toml"] = _dataset_toml(folders, settings, folder, has_separator=has_separator).encode()
-    return Plan(images=images, texts=texts, items={item.key: _image_path(item, folders) for item in items})
+    return Plan(
+        images=images,
+        texts=texts,
+        items={item.key: _image_path(item, folders) for item in reversed(read)},
+        warnings=tuple(_warnings(odd, [key for key, caption in captions.items() if not caption])),
+    )
+
+
+def _warnings(odd: Sequence[ExportItem], bare: Sequence[str]) -> Iterator[str]:
+    if odd:
+        names = _some([f"{WIP}/{item.key}.{item.image.extension}" for item in odd])
+        yield f"left out, since sd-scripts reads only {', '.join(_EXTENSIONS)}: {names}"
+    if bare:
+        yield f"without caption, so that sd-scripts takes class_tokens or an empty prompt: {_some(bare)}"
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:_TOLD]) + (f" and {len(names) - _TOLD} more" if len(names) > _TOLD else "")
 
 
 def _one_line(caption: str) -> str:
@@ -131,23 +158,6 @@ def _caption(text: str, settings: Settings) -> str:
         return line
     tags = (tag.strip() for tag in line.split(","))
     return ", ".join(tag for tag in tags if tag and tag != settings.keep_tokens_separator)
-
-
-def _refuse(items: Sequence[ExportItem], captions: Mapping[str, str]) -> None:
-    bare = [item.key for item in items if not captions[item.key]]
-    if bare:
-        more = f" and {len(bare) - 3} more" if len(bare) > 3 else ""
-        raise StateError(
-            f"no caption in wip for {', '.join(bare[:3])}{more}: sd-scripts stops at an empty caption file",
-            hint="write them, or set a trigger in [cleaned]; dsk lint lists them all",
-        )
-    odd = [item for item in items if item.image.extension not in _READ_BY_TRAINER]
-    if odd:
-        raise StateError(
-            f"wip/{odd[0].key}.{odd[0].image.extension}: sd-scripts reads only {', '.join(sorted(_READ_BY_TRAINER))} "
-            f"({len(odd)} such image{'s' if len(odd) > 1 else ''})",
-            hint="convert them, or rename an upper-case extension",
-        )
 
 
 def _folders(concepts: Sequence[str], settings: Settings) -> dict[str, str]:
@@ -206,6 +216,8 @@ def _subset(concept: str, name: str, settings: Settings, folder: str) -> dict[st
 EXPORT = Export(
     name="kohya",
     title="sd-scripts folders and dataset.toml",
+    target="sd-scripts",
+    mends=frozenset({"multi-line-caption", "orphaned-caption"}),
     version=1,
     settings=Settings,
     plan=_plan,

@@ -39,6 +39,10 @@ class Export(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     title: str
+    target: str
+    """The trainer that it is for, as lint names it: what that one stumbles over in wip is refused first."""
+    mends: frozenset[str] = frozenset()
+    """Names of the lint rules whose findings in wip its files do not have."""
     version: int
     is_bound: Callable[[Any], bool] = lambda settings: False
     """Whether, with these settings, the files depend on the folder that they lie in."""
@@ -49,6 +53,17 @@ class Export(msgspec.Struct, frozen=True, kw_only=True):
 
 
 EXPORTS: Family[Export] = Family("datakit.exports", Export, "EXPORT", word="export format")
+
+
+class Ignored(msgspec.Struct, frozen=True, kw_only=True):
+    """An error that lint found in wip, and that was gone past on request."""
+
+    code: str
+    name: str
+    """Of the rule."""
+    path: str
+    """From the dataset's root."""
+    message: str
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +84,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """Path → sha256 of every file but this one."""
     tree: str
     """Id of the git tree of those files: whether somebody changed them since."""
+    ignored: tuple[Ignored, ...] = ()
+    """What `--force` went past; it says nothing about whether the export is up to date."""
 
 
 def manifest_files(plan: Plan) -> dict[str, str]:

@@ -18,7 +18,7 @@ Answer = Callable[[Image.Image, bytes], dict[str, Any]]
 
 FACTS: Final = Look(name="measured", key="facts:2")
 """Facts: those of `ImageFacts`; no `unreadable` where it can be decoded."""
-MEASURED: Final = Look(name="measured", key="measured:2")
+MEASURED: Final = Look(name="measured", key="measured:3")
 """Facts: those of FACTS, and of `measures.measuring.measure` beside them; they cost some milliseconds more."""
 PIXELS: Final = Look(name="pixels", key="pixels:1")
 """Facts: `digest`, of what the image shows; or `unreadable`. On its own, since it costs more than all measures."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import traceback
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final
 
 import msgspec
 
-from datakit.lint.model import SEVERITIES, Collection, Finding, Rule
+from datakit.lint.collection import Collection
+from datakit.lint.model import SEVERITIES, Finding, Level, Rule
 from datakit.model.item import split_path
 from datakit.registry import Family
 
@@ -17,6 +18,13 @@ RULES: Final = Family("datakit.lint.rules", Rule, "RULE", word="lint rule")
 
 CRASH_CODE: Final = "E000"
 CRASH_NAME: Final = "crashed-rule"
+
+
+class Allowed(msgspec.Struct, frozen=True, kw_only=True):
+    """A finding that somebody said is right as it is."""
+
+    finding: Finding
+    reason: str
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,6 +35,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     rules: tuple[Rule, ...]
     num_images: int
     num_captions: int
+    allowed: tuple[Allowed, ...] = ()
+    """What was found and is not told, since it is right as it is."""
 
     @property
     def exit_code(self) -> int:
@@ -39,17 +49,17 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         return {
             **{severity: by_severity[severity] for severity in SEVERITIES},
             "fixable": sum(finding.fixable for finding in self.findings),
+            "allowed": len(self.allowed),
             "images": self.num_images,
             "captions": self.num_captions,
         }
 
-    def as_json(self) -> dict[str, Any]:
-        """The report as JSON values; paths are relative to the dataset's root."""
-        return {"findings": [_finding_json(finding) for finding in self.findings], "counts": self.counts()}
 
-
-def run(rules: Iterable[Rule], collections: Sequence[Collection]) -> Report:
+def run(rules: Iterable[Rule], collections: Sequence[Collection], *, severities: Mapping[str, Level] = {}) -> Report:
     """Every finding of the rules in the collections of the stages they concern.
+
+    Args:
+        severities: rule's name → its severity everywhere, in the place of its own.
 
     Raises:
         ValueError: two collections are of the same stage.
@@ -58,7 +68,7 @@ def run(rules: Iterable[Rule], collections: Sequence[Collection]) -> Report:
     by_stage(collections)
     findings: list[Finding] = []
     for collection in collections:
-        found = [finding for rule in rules for finding in _findings_of(rule, collection)]
+        found = [finding for rule in rules for finding in _findings_of(rule, collection, severities.get(rule.name))]
         findings += sorted(found, key=lambda finding: (finding.path, finding.code))
     return Report(
         findings=tuple(findings),
@@ -80,8 +90,9 @@ def by_stage(collections: Sequence[Collection]) -> dict[str, Collection]:
     return found
 
 
-def _findings_of(rule: Rule, collection: Collection) -> Iterator[Finding]:
-    if collection.stage not in rule.stages:
+def _findings_of(rule: Rule, collection: Collection, chosen: Level | None) -> Iterator[Finding]:
+    level = chosen or rule.severity_at(collection.stage, collection.context.targets)
+    if collection.stage not in rule.stages or level == "off" or (rule.last_only and not collection.is_last):
         return
     try:
         for finding in rule.check(collection):
@@ -90,8 +101,9 @@ def _findings_of(rule: Rule, collection: Collection) -> Iterator[Finding]:
                 item=finding.item or split_path(finding.path)[0],
                 code=rule.code,
                 name=rule.name,
-                severity=rule.severity_at(collection.stage),
+                severity=level,
                 stage=collection.stage,
+                fix_safety=rule.fix_safety if finding.fixable else "none",
             )
     except Exception as error:  # noqa: BLE001 - whatever a rule does wrong is reported as a finding
         yield _crash(rule, collection.stage, error)
@@ -110,17 +122,3 @@ def _crash(rule: Rule, stage: str, error: Exception) -> Finding:
         severity="error",
         stage=stage,
     )
-
-
-def _finding_json(finding: Finding) -> dict[str, Any]:
-    return {
-        "code": finding.code,
-        "name": finding.name,
-        "severity": finding.severity,
-        "stage": finding.stage,
-        "item": finding.item,
-        "path": finding.shown_path,
-        "message": finding.message,
-        "hint": finding.hint,
-        "fixable": finding.fixable,
-    }

@@ -8,11 +8,12 @@ from typing import Final
 
 import msgspec
 
+from datakit.lint.collection import Collection
 from datakit.lint.engine import Report, by_stage
-from datakit.lint.model import Change, Collection, Delete, Finding, Rename, Rule, Write, rooted
+from datakit.lint.model import Change, Delete, Finding, Rename, Rule, Write, rooted
 
 AMBIGUOUS: Final = "another fix wants the same file name"
-LATER: Final = "another fix changes the same file; lint again"
+LATER: Final = "another fix changes the same file"
 
 
 class Refusal(msgspec.Struct, frozen=True, kw_only=True):

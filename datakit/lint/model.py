@@ -1,88 +1,27 @@
-"""What lint speaks of: collections, rules, findings, changes. Plain values and pure functions."""
+"""What lint speaks of: rules, findings, changes. Plain values."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, Literal
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final, Literal
 
 import msgspec
 
-from datakit.model.item import CAPTION_EXTENSION, IMAGE_EXTENSIONS, split_path
-from datakit.tags.seeing import UNRELATED, Relations
-
-if TYPE_CHECKING:
-    from datakit.images.measure import ImageFacts
+from datakit.lint.collection import Collection
+from datakit.lint.targets.model import Target
+from datakit.model.stage import Look
 
 Severity = Literal["error", "warning", "info"]
+Level = Literal["error", "warning", "info", "off"]
 Group = Literal["pairs", "images", "tags", "dataset"]
 FixSafety = Literal["none", "safe", "unsafe"]
 
 SEVERITIES: Final[tuple[Severity, ...]] = ("error", "warning", "info")
+"""The worst first."""
+LEVELS: Final[tuple[Level, ...]] = (*SEVERITIES, "off")
 LETTERS: Final[dict[Group, str]] = {"pairs": "P", "images": "I", "tags": "T", "dataset": "D"}
-"""Group → first letter of its codes; E000 is the engine's own."""
-
-FOLDER: Final = ""
-"""The stage of a folder that belongs to no dataset: it is linted as what a trainer would eat."""
-CAPTION_STAGES: Final = ("captioned", "cleaned", "wip", FOLDER)
-"""Where every image needs a caption."""
-ALL_STAGES: Final = ("raw", "filtered", "edited", *CAPTION_STAGES)
-
-
-class Collection(msgspec.Struct, frozen=True, kw_only=True, dict=True, eq=False):
-    """One folder of images with captions, as a rule sees it. All paths are relative to it, with `/`."""
-
-    stage: str
-    """Name of the stage that the folder is; FOLDER for any other folder."""
-    paths: tuple[str, ...]
-    """Every file, sorted."""
-    read: Callable[[str], bytes]
-    """path → content."""
-    facts: Callable[[str], ImageFacts]
-    """image path → what its pixels say; who lints computes it on all cores and remembers it."""
-    scores: Callable[[str], Mapping[str, float] | None] | None = None
-    """image path → the tags that taggers see in it with a high score, with that score, but for those that its caption
-    lacks on purpose; None for an image of which no score is remembered. None where no tagger is in use."""
-    relations: Relations = UNRELATED
-    """How the tags of `scores` and of captions hang together."""
-
-    @cached_property
-    def held(self) -> frozenset[str]:
-        """The paths, for asking whether one is there."""
-        return frozenset(self.paths)
-
-    @cached_property
-    def images_of(self) -> Mapping[str, tuple[str, ...]]:
-        """Key (`concept/stem`) → its image files, more than one when images share a stem."""
-        return self._by_key(IMAGE_EXTENSIONS)
-
-    @cached_property
-    def captions_of(self) -> Mapping[str, tuple[str, ...]]:
-        """Key → its caption files; the extension may be in any case (`a.TXT`)."""
-        return self._by_key(frozenset({CAPTION_EXTENSION}))
-
-    @cached_property
-    def images(self) -> tuple[str, ...]:
-        """Every image file, sorted by key."""
-        return tuple(path for paths in self.images_of.values() for path in paths)
-
-    @cached_property
-    def captions(self) -> tuple[str, ...]:
-        """Every caption file, sorted by key."""
-        return tuple(path for paths in self.captions_of.values() for path in paths)
-
-    @cached_property
-    def _keys(self) -> tuple[tuple[str, str], ...]:
-        """(key, lower-case extension) of each path, in the order of `paths`."""
-        return tuple((key, extension.lower()) for key, extension in map(split_path, self.paths))
-
-    def _by_key(self, extensions: frozenset[str]) -> Mapping[str, tuple[str, ...]]:
-        found: dict[str, tuple[str, ...]] = {}
-        for path, (key, extension) in zip(self.paths, self._keys, strict=True):
-            if extension in extensions:
-                found[key] = (*found.get(key, ()), path)
-        return found
+"""Group → first letter of its codes; E000 and E001 are the engine's own."""
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,6 +43,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     name: str = ""
     severity: Severity = "error"
     stage: str = ""
+    fix_safety: FixSafety = "none"
+    """Of the rule's fix; `none` where this finding is not fixable."""
 
     @property
     def shown_path(self) -> str:
@@ -136,6 +77,17 @@ Check = Callable[[Collection], Iterable[Finding]]
 Fix = Callable[[Finding, Collection], Sequence[Change]]
 
 
+class Effect(msgspec.Struct, frozen=True):
+    """What one trainer does with what a rule finds."""
+
+    level: Level
+    """How much a finding weighs with `--for` that trainer; `off` where it does no harm."""
+    what: str
+    """What happens, as the end of a sentence that begins with the trainer's name: `stops with an AssertionError`."""
+    source: str = ""
+    """Where that can be read: `library/train_util.py, read_caption`, a path in the trainer's own repository."""
+
+
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
     """One rule. Its module's docstring is its documentation."""
 
@@ -149,12 +101,25 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     """Stage → severity, where it differs: what a later stage cures by itself is milder before."""
     stages: tuple[str, ...]
     """Where the rule looks."""
+    last_only: bool = False
+    """Whether it looks only into the last stage that has items, unless a stage is asked for by name: what it finds is
+    the same in several of them, or cured by the next."""
     check: Check
     """A pure function of the collection; it gives paths relative to it."""
     fix: Fix | None = None
     """The changes that cure a fixable finding, with paths relative to the collection."""
     fix_safety: FixSafety = "none"
     """`safe`: no content is lost and the meaning is certain; `unsafe`: only on request."""
+    looks: tuple[Look, ...] = ()
+    """What it asks of images: MEASURED, HASHED, PIXELS, CONTENT."""
+    effects: dict[str, Effect] = {}
+    """Trainer → what it does, of those of which it is known."""
+    needs_target: bool = False
+    """Whether it runs only with `--for` one of `effects`: what it finds harms no other trainer."""
+    options: type[msgspec.Struct] | None = None
+    """Its settings, `[lint.rules.<name>]`; `check` takes them from the collection's context."""
+    preview: bool = False
+    """Whether it runs only where previews are asked for, or it itself by code or name."""
 
     def __post_init__(self) -> None:
         if not re.fullmatch(LETTERS[self.group] + r"\d{3}", self.code):
@@ -165,10 +130,17 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(f"rule {self.name}: fix and fix_safety go together")
         if unknown := {*self.severity_in} - {*self.stages}:
             raise ValueError(f"rule {self.name}: severity for {sorted(unknown)}, where it does not look")
+        if self.needs_target and not self.effects:
+            raise ValueError(f"rule {self.name}: needs a target and has no effects")
 
-    def severity_at(self, stage: str) -> Severity:
-        """How much a finding weighs in a stage."""
-        return self.severity_in.get(stage, self.severity)
+    def severity_at(self, stage: str, targets: Sequence[Target] = ()) -> Level:
+        """How much a finding weighs in a stage: for the trainers that are aimed at, by the worst of what they do."""
+        usual = self.severity_in.get(stage, self.severity)
+        if stage in self.severity_in or not targets:
+            return "off" if self.needs_target and not targets else usual
+        other: Level = "off" if self.needs_target else usual
+        levels = (self.effects[one.name].level if one.name in self.effects else other for one in targets)
+        return min(levels, key=LEVELS.index)
 
 
 def rooted(stage: str, path: str) -> str:

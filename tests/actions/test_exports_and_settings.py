@@ -98,7 +98,7 @@ def test_exporting_twice_changes_nothing(advanced: Project) -> None:
 def test_an_item_without_caption_is_refused_by_name(advanced: Project) -> None:
     root = advanced.dataset.root
     (root / "wip/aria/danbooru_1.txt").write_text(" \n")
-    with pytest.raises(StateError, match="no caption in wip for aria/danbooru_1"):
+    with pytest.raises(StateError, match=r"1 error in wip for sd-scripts: wip/aria/danbooru_1\.txt: "):
         export_format(open_project(root), "kohya")
     assert read_status(open_project(root)).hand_edits == ()
 

@@ -29,7 +29,7 @@ def test_outside_a_dataset_every_command_says_so(tmp_path: Path, dsk: Dsk) -> No
     [
         (("advnce",), 2, "did you mean 'advance'?"),
         (("advance", "cleand"), 2, "did you mean 'cleaned'?"),
-        (("lint", "wpi"), 2, "no stage 'wpi' to lint"),
+        (("lint", "wpi"), 2, "did you mean 'wip'?"),
         (("lint", "--unsafe-fixes"), 2, "goes with --fix"),
         (("export", "--format", "khoya"), 2, "did you mean 'kohya'?"),
         (("import", "nowhere"), 6, "no such file or folder"),

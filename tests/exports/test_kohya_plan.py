@@ -38,12 +38,32 @@ def test_a_caption_is_one_line_of_utf_8(caption: str, line: str) -> None:
     assert plan(item("a/x", caption)).texts["1_a/x.txt"] == line.encode()
 
 
+def test_an_empty_caption_is_not_written_and_said() -> None:
+    made = plan(item("a/x", " \n"), *(item(f"a/{n}", "") for n in range(9)), item("a/y", "1girl"))
+    assert [name for name in made.texts if name.endswith(".txt")] == ["1_a/y.txt"]
+    assert len(made.images) == 11
+    (said,) = made.warnings
+    assert said == "without caption, so that sd-scripts takes class_tokens or an empty prompt: a/x, a/0, a/1 and 7 more"
+
+
+@pytest.mark.parametrize("extension", ["gif", "Png", "avif"])
+def test_an_image_that_sd_scripts_does_not_read_is_left_out_and_said(extension: str) -> None:
+    made = plan(item("a/x", extension=extension), item("a/y", extension="PNG"))
+    assert [*made.images] == ["1_a/y.PNG"]
+    assert made.items == {"a/y": "1_a/y.PNG"}
+    assert made.warnings == (f"left out, since sd-scripts reads only bmp, jpeg, jpg, png, webp: wip/a/x.{extension}",)
+
+
+def test_two_images_of_one_caption_are_both_written() -> None:
+    made = plan(item("a/x", "1girl", extension="jpg"), item("a/x", "1girl"))
+    assert sorted(made.images) == ["1_a/x.jpg", "1_a/x.png"]
+    assert made.items == {"a/x": "1_a/x.jpg"}
+
+
 @pytest.mark.parametrize(
     ("items", "settings", "error", "words"),
     [
-        ([item("a/x", " \n")], {}, StateError, "no caption in wip for a/x"),
-        ([item(f"a/{n}", "") for n in range(9)], {}, StateError, "a/0, a/1, a/2 and 6 more"),
-        ([item("a/x", extension="gif")], {}, StateError, "wip/a/x.gif"),
+        ([item("a/x", extension="gif")], {}, StateError, "wip has no image that sd-scripts reads"),
         ([item("a/b/x"), item("a_b/x")], {}, ConfigError, "'a/b' and 'a_b' need one folder 1_a_b"),
         ([item("A/x"), item("a/x")], {}, ConfigError, "need one folder"),
         ([item("a/x")], {"concepts": {"b": {}}}, ConfigError, "no concept 'b' in wip"),

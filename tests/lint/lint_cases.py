@@ -4,6 +4,7 @@
   "stages": ["raw"],                          where it is linted, each in turn
   "files": {"a/x.png": "rgb", "a/x.txt": "1girl"},   an image by the word for its kind, any other file as text
   "scores": {"a/x.png": {"hat": 0.9}},        what taggers saw, by image; absent: no tagger is in use
+  "context": {"targets": ["sd-scripts"]},     what is known besides the files: see lint_context.py
   "findings": [{"path": "a/x.txt", "message": "part of it", …}],   all of them; [] for a look-alike that passes
   "fixed": {"a/x.png": "rgb", …}              the whole tree after the safe fixes; absent: nothing changes
 }
@@ -11,19 +12,23 @@
 
 from __future__ import annotations
 
-import io
+import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from PIL import Image
+from lint_context import context_of
+from lint_pictures import picture
 
-from datakit.images.measure import ImageFacts, probe
-from datakit.lint.model import Change, Collection, Delete, Rename, Write, rooted
+from datakit.images.looks import MEASURED, answer
+from datakit.lint.collection import CONTENT, Collection
+from datakit.lint.context import Context
+from datakit.lint.model import Change, Delete, Rename, Rule, Write, rooted
 from datakit.model.item import is_image
+from datakit.model.stage import Look
 
 CASES = Path(__file__).parents[1] / "cases" / "lint"
 Tree = dict[str, bytes]
@@ -37,6 +42,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     files: dict[str, str]
     findings: list[dict[str, Any]]
     scores: dict[str, dict[str, float]] | None = None
+    context: dict[str, Any] = {}
     fixed: dict[str, str] | None = None
 
     def tree(self) -> Tree:
@@ -60,29 +66,58 @@ def tree_of(files: Mapping[str, str]) -> Tree:
 
 
 def content(path: str, text: str) -> bytes:
-    """The bytes of a file of a case."""
-    return picture(text) if is_image(path) else text.encode()
+    """The bytes of a file of a case: `hex:` stands before bytes that are no text."""
+    if is_image(path):
+        return picture(text)
+    return bytes.fromhex(text.removeprefix("hex:")) if text.startswith("hex:") else text.encode()
 
 
-@cache
-def picture(kind: str) -> bytes:
-    """An image of 8 by 6 pixels of the given kind."""
-    return PICTURES[kind]()
+def linted(rule: Rule, case: Case, stage: str, tree: Tree | None = None) -> Collection:
+    """A case's tree, or what became of it, as the rule sees it in a stage; it answers only looks that it declares."""
+    return collection_of(
+        stage,
+        case.tree() if tree is None else tree,
+        case.scores,
+        context=context_of(case.context, rule),
+        looks=rule.looks,
+    )
 
 
-def collection_of(stage: str, tree: Tree, scores: Mapping[str, Mapping[str, float]] | None = None) -> Collection:
+def collection_of(
+    stage: str,
+    tree: Tree,
+    scores: Mapping[str, Mapping[str, float]] | None = None,
+    *,
+    context: Context | None = None,
+    looks: Sequence[Look] = (MEASURED,),
+) -> Collection:
     """A tree as lint sees it."""
     seen = scores.get if scores is not None else None
-    return Collection(stage=stage, paths=tuple(sorted(tree)), read=tree.__getitem__, facts=facts_of(tree), scores=seen)
+
+    def looked(path: str, look: Look) -> Mapping[str, Any]:
+        assert look in looks, f"{look.name} is not among the rule's looks"
+        return answered(tree[path], look)
+
+    return Collection(
+        stage=stage,
+        paths=tuple(sorted(tree)),
+        read=tree.__getitem__,
+        looked=looked,
+        context=context or Context(),
+        scores=seen,
+    )
 
 
-def facts_of(tree: Tree) -> Callable[[str], ImageFacts]:
-    return lambda path: facts(tree[path])
+def answered(data: bytes, look: Look) -> Mapping[str, Any]:
+    """What a look finds in an image."""
+    return _answered(data, look.name, look.key)
 
 
 @cache
-def facts(data: bytes) -> ImageFacts:
-    return probe(data)
+def _answered(data: bytes, name: str, key: str) -> Mapping[str, Any]:
+    if name == CONTENT.name:
+        return {"sha256": hashlib.sha256(data).hexdigest()}
+    return answer(data, [Look(name=name, key=key)])[0].facts
 
 
 def apply(tree: Tree, changes: Sequence[Change], *, stage: str) -> Tree:
@@ -99,46 +134,3 @@ def apply(tree: Tree, changes: Sequence[Change], *, stage: str) -> Tree:
                 del result[path]
     start = len(rooted(stage, "x")) - 1
     return {path[start:]: data for path, data in result.items()}
-
-
-def _encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
-    out = io.BytesIO()
-    image.save(out, kind, **options)
-    return out.getvalue()
-
-
-def _plain(mode: str, colour: Any, *, last: Any = None) -> bytes:
-    image = Image.new(mode, (8, 6), colour)
-    if last is not None:
-        image.putpixel((7, 5), last)
-    return _encoded(image, "PNG")
-
-
-def _palette(transparent: bool) -> bytes:
-    image = Image.new("P", (8, 6), 0)
-    image.putpalette([255, 0, 0, 0, 0, 255])
-    image.putpixel((1, 1), 1)
-    return _encoded(image, "PNG", **({"transparency": 1} if transparent else {}))
-
-
-def _noise() -> bytes:
-    image = Image.effect_noise((64, 64), 80).convert("RGB")
-    return _encoded(image, "JPEG")
-
-
-PICTURES: dict[str, Callable[[], bytes]] = {
-    "rgb": lambda: _plain("RGB", (200, 30, 30)),
-    "grey": lambda: _plain("L", 90),
-    "jpeg": lambda: _encoded(Image.new("RGB", (8, 6), (30, 90, 30)), "JPEG"),
-    "rgba-opaque": lambda: _plain("RGBA", (200, 30, 30, 255)),
-    "rgba-transparent": lambda: _plain("RGBA", (0, 0, 0, 0), last=(200, 30, 30, 255)),
-    "rgba-one-soft-pixel": lambda: _plain("RGBA", (200, 30, 30, 255), last=(200, 30, 30, 254)),
-    "grey-alpha": lambda: _plain("LA", (90, 0)),
-    "palette": lambda: _palette(transparent=False),
-    "palette-transparent": lambda: _palette(transparent=True),
-    "webp-transparent": lambda: _encoded(Image.new("RGBA", (8, 6), (1, 2, 3, 9)), "WEBP", lossless=True),
-    "truncated-jpeg": lambda: (data := _noise())[: len(data) * 2 // 3],
-    "truncated-png": lambda: (data := _plain("RGB", (1, 2, 3)))[: len(data) // 2],
-    "zero-bytes": lambda: b"",
-    "web-page": lambda: b"<!doctype html><title>404 Not Found</title>",
-}

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lint_cases import Tree, apply, collection_of
 
+from datakit.lint.collection import Collection
 from datakit.lint.engine import RULES, run
 from datakit.lint.fixes import AMBIGUOUS, LATER, Plan, plan_fixes
-from datakit.lint.model import Change, Collection, Delete, Finding, Rename, Rule, Write
+from datakit.lint.model import Change, Delete, Finding, Rename, Rule, Write
 
 stems = st.one_of(
     st.sampled_from(["image123", "imag123", "imagee123", "Image123", "IMAGE-123", "image124", "image123.png"]),

@@ -6,7 +6,7 @@ import ast
 import re
 
 import pytest
-from lint_cases import CASES, Case, apply, cases_of, collection_of
+from lint_cases import CASES, Case, apply, cases_of, linted
 
 from datakit.lint.engine import RULES, run
 from datakit.lint.fixes import plan_fixes
@@ -31,7 +31,7 @@ def every_case() -> list[object]:
 
 @pytest.mark.parametrize(("name", "case", "stage"), every_case())
 def test_the_rule_finds_what_the_case_says_and_nothing_else(name: str, case: Case, stage: str) -> None:
-    report = run([rule_named(name)], [collection_of(stage, case.tree(), case.scores)])
+    report = run([rule_named(name)], [linted(rule_named(name), case, stage)])
     assert [finding.path for finding in report.findings] == [said["path"] for said in case.findings]
     for finding, said in zip(report.findings, case.findings, strict=True):
         assert said["message"] in finding.message
@@ -43,13 +43,15 @@ def test_the_rule_finds_what_the_case_says_and_nothing_else(name: str, case: Cas
 
 @pytest.mark.parametrize(("name", "case", "stage"), every_case())
 def test_the_fixes_give_the_tree_that_the_case_says(name: str, case: Case, stage: str) -> None:
-    rule, collection = rule_named(name), collection_of(stage, case.tree(), case.scores)
+    rule = rule_named(name)
+    collection = linted(rule, case, stage)
     report = run([rule], [collection])
     plan = plan_fixes(report, [collection], unsafe=True)
     fixed = apply(case.tree(), plan.changes, stage=stage)
     assert fixed == case.fixed_tree()
-    again = run([rule], [collection_of(stage, fixed, case.scores)])
-    assert not plan_fixes(again, [collection_of(stage, fixed, case.scores)], unsafe=True).changes
+    after = linted(rule, case, stage, fixed)
+    again = run([rule], [after])
+    assert not plan_fixes(again, [after], unsafe=True).changes
     assert len(again.findings) == len(report.findings) - len(plan.fixed), "a fix makes no new findings"
 
 
@@ -69,7 +71,7 @@ def test_the_rule_declares_its_fix(name: str) -> None:
     rule = rule_named(name)
     for case in cases_of(name):
         for stage in case.stages:
-            for finding in run([rule], [collection_of(stage, case.tree(), case.scores)]).findings:
+            for finding in run([rule], [linted(rule, case, stage)]).findings:
                 assert rule.fix is not None or not finding.fixable
 
 
@@ -78,7 +80,8 @@ def test_the_docstring_is_a_page(name: str) -> None:
     doc = ast.get_docstring(ast.parse(RULES.files[name.replace("-", "_")].read_text("utf-8"))) or ""
     first = doc.partition("\n")[0]
     assert re.fullmatch(r"An? .{5,70}\.|Several .{5,70}\.", first)
-    assert re.findall(r"^## (.+)$", doc, re.MULTILINE) == HEADINGS
+    has_options = rule_named(name).options is not None
+    assert re.findall(r"^## (.+)$", doc, re.MULTILINE) == [*HEADINGS, *(["Options"] if has_options else [])]
     assert re.search(r"\w+/[\w.-]+:[\w/]+\.py", doc), "names the trainer's source file"
     fix = doc.partition("## Fix\n")[2]
     expected = {"none": "None", "safe": "Safe: ", "unsafe": "Unsafe: "}[rule_named(name).fix_safety]

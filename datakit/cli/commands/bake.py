@@ -4,20 +4,23 @@ from pathlib import Path
 
 import click
 
-from datakit.actions.baking import bake
+from datakit.actions.baking import LEDGER, bake
+from datakit.actions.preflight import in_words
 from datakit.actions.project import open_project
-from datakit.cli.output import say, say_json
+from datakit.cli.output import note, say, say_json
 
 
 @click.command("bake")
+@click.option("--force", is_flag=True, help="Go past the errors that lint finds for the trainer; they are recorded.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was baked as JSON.")
-def command(as_json: bool) -> None:
+def command(force: bool, as_json: bool) -> None:
     """Train on the kohya export with the settings under [bake] in dsk.toml.
 
+    Where lint finds errors in wip for the trainer, nothing is baked: `dsk lint --for dsk wip` shows them.
     Ctrl-C saves a checkpoint; the same command goes on from it. What was baked from which commit is written to
     bakes/ and committed; weights and pictures lie in .dsk/bakes/.
     """
-    done = bake(open_project(Path.cwd()))
+    done = bake(open_project(Path.cwd()), force=force)
     if as_json:
         say_json(done)
         return
@@ -28,3 +31,5 @@ def command(as_json: bool) -> None:
     say(f"lora:     {done.lora}")
     if done.grid:
         say(f"pictures: {done.grid}")
+    for line in in_words(done.ignored, listed_in=LEDGER.format(done.id)):
+        note(f"note: {line}")

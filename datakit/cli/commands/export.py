@@ -13,9 +13,13 @@ from datakit.exports.model import EXPORTS
 @click.command("export")
 @click.option("--format", "formats", multiple=True, metavar="NAME", help="Format to write; default: as in dsk.toml.")
 @click.option("--list", "show", is_flag=True, help="List the formats.")
+@click.option("--force", is_flag=True, help="Go past the errors that lint finds for the trainer; they are recorded.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
-def command(formats: tuple[str, ...], show: bool, as_json: bool) -> None:
-    """Write wip as the files that a trainer reads, into export/FORMAT, linked and with a manifest."""
+def command(formats: tuple[str, ...], show: bool, force: bool, as_json: bool) -> None:
+    """Write wip as the files that a trainer reads, into export/FORMAT, linked and with a manifest.
+
+    Where lint finds errors in wip for that trainer, nothing is written: `dsk lint --for sd-scripts wip` shows them.
+    """
     if show:
         listed = {name: EXPORTS.summary(name) for name in EXPORTS.names()}
         if as_json:
@@ -28,7 +32,7 @@ def command(formats: tuple[str, ...], show: bool, as_json: bool) -> None:
     done = []
     with Bar() as bar:
         for name in formats or project.settings("export").formats:
-            written = export_format(project, name, progress=bar)
+            written = export_format(project, name, force=force, progress=bar)
             done.append({"format": name, "written": written})
             if not as_json:
                 say(written.subject if written else f"export: {name} is up to date")

@@ -33,12 +33,12 @@ class Lines(msgspec.Struct, frozen=True):
 def sample_lines(image: Image.Image) -> Lines:
     """Lines at most 16 px apart of a decoded image, at least 64 of each kind where it has so many."""
     width, height = image.size
-    rows, visible = _strip(image, (width, _number(height)))
-    columns, _ = _strip(image, (_number(width), height), turn=True)
+    rows, visible = _strip(image, (width, number_of_lines(height)))
+    columns, _ = _strip(image, (number_of_lines(width), height), turn=True)
     return Lines(rows, columns, visible)
 
 
-def _number(length: int) -> int:
+def number_of_lines(length: int) -> int:
     """How many lines are taken across a side of this length."""
     return -(-length // max(1, min(_MOST_APART_PX, length // _LEAST_LINES)))
 

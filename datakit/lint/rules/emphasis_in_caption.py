@@ -10,7 +10,8 @@ Prompt fields understand these marks, trainers train them: the brackets and the 
 caption, and the model learns them with the picture. Only sd-scripts has a switch that reads them,
 `weighted_captions`, off unless asked for (kohya-ss/sd-scripts:library/custom_train_functions.py,
 `parse_prompt_attention`), and it would also read every unescaped `kaname (art)` as emphasis. Such captions
-come from the prompts of generated pictures. In captioned this is only said: the cleaned stage strips it.
+come from the prompts of generated pictures. In captioned this is only said, where it is the last
+stage: the cleaned stage strips it.
 
 ## Example
 
@@ -33,51 +34,41 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from datakit.lint.model import CAPTION_STAGES, Change, Collection, Finding, Rule, Write
+from datakit.lint.captions import Caption
+from datakit.lint.collection import CAPTION_STAGES, Collection
+from datakit.lint.model import Change, Effect, Finding, Rule
+from datakit.lint.piecewise import written
+from datakit.lint.words import listed
 from datakit.tags.captions import split_prose
 from datakit.tags.emphasis import has_emphasis, strip_emphasis
 
-_NUM_SHOWN: Final = 3
-_MAX_LETTERS: Final = 40
+_LITERALLY: Final = "trains the brackets and the numbers as words"
 
 
 def check(collection: Collection) -> Iterator[Finding]:
     """One finding for each caption with a mark; what is not UTF-8 is left to others."""
-    for caption in collection.captions:
-        text = _tags(_text(collection.read(caption)) or "")
-        marks = has_emphasis(text) if text else []
+    for caption in collection.read_captions.values():
+        marks = has_emphasis(_tags(caption)) if caption.is_text else []
         if marks:
             yield Finding(
-                path=caption,
-                message=f"prompt emphasis: {_listed(marks)}",
+                path=caption.path,
+                message=f"prompt emphasis: {listed(marks)}",
                 hint="dsk lint --fix keeps the words alone",
-                fixable=True,
+                fixable=caption.encoding != "utf-16",
+                evidence={"marks": marks},
             )
 
 
 def fix(finding: Finding, collection: Collection) -> Sequence[Change]:
     """Write the caption without its marks."""
-    text = _text(collection.read(finding.path)) or ""
-    tags = _tags(text)
-    return [Write(finding.path, (strip_emphasis(tags) + text[len(tags) :]).encode())]
+    caption = collection.read_captions[finding.path]
+    tags = _tags(caption)
+    return written(caption._replace(listed=tags), strip_emphasis(tags))
 
 
-def _tags(text: str) -> str:
-    """What stands before a blank line: brackets of sentences are no marks."""
-    return split_prose(text)[0]
-
-
-def _text(data: bytes) -> str | None:
-    try:
-        return data.decode()
-    except UnicodeDecodeError:
-        return None
-
-
-def _listed(marks: Sequence[str]) -> str:
-    shown = [mark if len(mark) <= _MAX_LETTERS else f"{mark[: _MAX_LETTERS - 1]}…" for mark in marks[:_NUM_SHOWN]]
-    more = f" and {len(marks) - _NUM_SHOWN} more" if len(marks) > _NUM_SHOWN else ""
-    return ", ".join(shown) + more
+def _tags(caption: Caption) -> str:
+    """What stands before a blank line, a sentence without one too: only brackets of prose behind it are no marks."""
+    return split_prose(caption.text)[0]
 
 
 RULE = Rule(
@@ -87,7 +78,21 @@ RULE = Rule(
     severity="warning",
     severity_in={"captioned": "info"},
     stages=CAPTION_STAGES,
+    last_only=True,
     check=check,
     fix=fix,
     fix_safety="safe",
+    effects={
+        "sd-scripts": Effect(
+            "warning",
+            f"{_LITERALLY}, unless weighted_captions is on",
+            "library/custom_train_functions.py, parse_prompt_attention",
+        ),
+        "onetrainer": Effect("warning", _LITERALLY),
+        "simpletuner": Effect("warning", _LITERALLY),
+        "ai-toolkit": Effect("warning", _LITERALLY),
+        "diffusion-pipe": Effect("warning", _LITERALLY),
+        "naifu": Effect("warning", _LITERALLY),
+        "dsk": Effect("warning", _LITERALLY),
+    },
 )

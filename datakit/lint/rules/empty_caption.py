@@ -1,14 +1,14 @@
-"""A caption says nothing.
+"""A caption file has no bytes.
 
 ## What it does
-Finds caption files of zero bytes, and those that hold only blanks, line ends or a byte order mark.
+Finds caption files of zero bytes. One that holds blanks is blank-caption's.
 
 ## Why is this bad?
 sd-scripts stops with an AssertionError at a caption of zero bytes, without naming a cure
-(kohya-ss/sd-scripts:library/train_util.py, `read_caption`). Blanks pass: the image then trains an empty
-prompt, and what is peculiar to it is learnt as the meaning of no prompt at all. diffusion-pipe leaves
-such an image out. In raw this is a warning, since the captioned stage writes captions from records or a
-tagger.
+(kohya-ss/sd-scripts:library/train_util.py, `read_caption`), and dsk refuses it. With others the image
+trains an empty prompt, and what is peculiar to it is learnt as the meaning of no prompt at all.
+diffusion-pipe leaves such an image out. In raw, filtered and edited this is a warning, since the captioned
+stage writes captions from records or a tagger.
 
 ## Example
 
@@ -30,25 +30,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from datakit.lint.model import ALL_STAGES, Collection, Finding, Rule
+from datakit.lint.collection import ALL_STAGES, Collection
+from datakit.lint.model import Effect, Finding, Rule
 
 
 def check(collection: Collection) -> Iterator[Finding]:
-    """One finding for each caption file without a visible character."""
-    for caption in collection.captions:
-        data = collection.read(caption)
-        if not data:
-            yield _finding(caption, "zero bytes; sd-scripts stops at it")
-        elif not data.decode("utf-8-sig", errors="replace").strip():
-            yield _finding(caption, "only blanks; it trains an empty prompt")
-
-
-def _finding(caption: str, problem: str) -> Finding:
-    return Finding(
-        path=caption,
-        message=f"empty caption: {problem}",
-        hint="write what is in the picture, or take the image out",
-    )
+    """One finding for each caption file without a byte."""
+    for caption in collection.read_captions.values():
+        if not caption.text and caption.encoding == "utf-8":
+            yield Finding(
+                path=caption.path,
+                message="empty caption: zero bytes; sd-scripts stops at it",
+                hint="write what is in the picture, or take the image out",
+            )
 
 
 RULE = Rule(
@@ -59,4 +53,12 @@ RULE = Rule(
     severity_in={"raw": "warning", "filtered": "warning", "edited": "warning"},
     stages=ALL_STAGES,
     check=check,
+    effects={
+        "sd-scripts": Effect("error", "stops with an AssertionError", "library/train_util.py, read_caption"),
+        "onetrainer": Effect("error", "trains an empty prompt and says nothing"),
+        "ai-toolkit": Effect("error", "trains an empty prompt and says nothing", "toolkit/dataloader_mixins.py"),
+        "diffusion-pipe": Effect("warning", "leaves the image out", "utils/dataset.py, skip_empty_caption"),
+        "naifu": Effect("error", "trains an empty prompt", "data/image_storage.py"),
+        "dsk": Effect("error", "stops and names the file", "trainer/data/items.py"),
+    },
 )

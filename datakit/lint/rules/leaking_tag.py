@@ -36,7 +36,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from datakit.lint.model import Collection, Finding, Rule
+from datakit.lint.collection import Collection
+from datakit.lint.model import Finding, Rule
 from datakit.model.item import split_path
 from datakit.tags.seeing import by_tag, leaking, said_by
 
@@ -71,7 +72,7 @@ def check(collection: Collection) -> Iterator[Finding]:
 def _caption(collection: Collection, key: str) -> str:
     """An item's caption; '' where it has none."""
     paths = collection.captions_of.get(key, ())
-    return collection.read(paths[0]).decode("utf-8-sig", "replace") if paths else ""
+    return collection.read_captions[paths[0]].text if paths else ""
 
 
 RULE = Rule(

@@ -31,37 +31,35 @@ aria/image2.txt
 
 ## Fix
 None: what is in the picture has to be said by you or a tagger. If the caption is there under another
-name, see orphaned-caption, which renames it.
+name, wrong-caption-extension, double-extension-caption or orphaned-caption tells it, and renames it; the
+first two in the place of this rule.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from datakit.lint.model import CAPTION_STAGES, Collection, Finding, Rule
+from datakit.lint.collection import CAPTION_STAGES, Collection
+from datakit.lint.model import Finding, Rule
+from datakit.lint.sidecars import WITHOUT_CAPTION, caption_extensions, has_caption, misnamed
 from datakit.model.item import CAPTION_EXTENSION, stem_of
 
 
 def check(collection: Collection) -> Iterator[Finding]:
     """One finding for each image, also where several share a stem."""
+    read = caption_extensions(collection)
+    told = {image for one in misnamed(collection) for image in one.images}
     for key, images in collection.images_of.items():
-        caption = f"{key}.{CAPTION_EXTENSION}"
-        if caption in collection.held:
+        if has_caption(collection, key, read):
             continue
+        caption = f"{stem_of(key)}.{CAPTION_EXTENSION}"
         for image in images:
-            yield Finding(
-                path=image,
-                message=f"no caption: {stem_of(caption)} is not there",
-                hint=_cure(collection, key, image),
-            )
-
-
-def _cure(collection: Collection, key: str, image: str) -> str:
-    caption = f"{stem_of(key)}.{CAPTION_EXTENSION}"
-    for other in (*collection.captions_of.get(key, ()), f"{key}.caption", f"{image}.{CAPTION_EXTENSION}"):
-        if other in collection.held:
-            return f"rename {stem_of(other)} to {caption}"
-    return f"write {caption}, or take the image out"
+            if image not in told:
+                yield Finding(
+                    path=image,
+                    message=f"no caption: {caption} is not there",
+                    hint=f"write {caption}, or take the image out",
+                )
 
 
 RULE = Rule(
@@ -71,4 +69,5 @@ RULE = Rule(
     severity="error",
     stages=CAPTION_STAGES,
     check=check,
+    effects={**WITHOUT_CAPTION},
 )

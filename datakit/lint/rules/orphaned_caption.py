@@ -4,7 +4,9 @@
 Finds `.txt` files without an image of the same name in the same folder, and names the image that it
 most probably belongs to: the one with the nearest name, before all one that has no caption yet.
 `readme.txt`, `license.txt` and `multiply.txt` (repeats, for cyber-meow/anime_screenshot_pipeline) are
-no captions.
+no captions, and `k.png.txt` beside `k.png` is double-extension-caption's. Where no name is similar, the
+order may tell: between two pairs that belong together, as many captions without an image as images
+without one are named in turn. That is only a hint.
 
 ## Why is this bad?
 Trainers go from image to caption and never look back. `imag123.txt` is not read by any of them, and
@@ -34,7 +36,7 @@ aria/image123.txt
 Safe: renames the caption, and only when it is clear which image is meant. That is so when exactly one
 image of the folder has the nearest name, it has no caption, and the names are at most one slip of the
 keyboard apart: one letter left out, added, changed or swapped with its neighbour, in names of at least
-eight letters. Case, kind of separator and an image's extension inside the name (`image123.png.txt`) do
+eight letters. Case, kind of separator and an image's extension inside the name (`Image123.png.txt`) do
 not count. A differing number is never a slip: `image12.txt` is not the caption of `image13.png`. Where
 two captions want one image, or an image of the caption's own name lies in another folder, nothing is
 renamed.
@@ -48,8 +50,11 @@ from typing import Final
 
 import msgspec
 
-from datakit.lint.model import ALL_STAGES, Change, Collection, Finding, Rename, Rule
+from datakit.lint.collection import ALL_STAGES, Collection
+from datakit.lint.model import Change, Finding, Rename, Rule
 from datakit.lint.names import Guess, Names
+from datakit.lint.ordering import by_order
+from datakit.lint.sidecars import is_double
 from datakit.model.item import CAPTION_EXTENSION, concept_of, is_image, split_path, stem_of
 
 NO_CAPTIONS: Final = frozenset({"readme", "license", "multiply"})
@@ -79,9 +84,15 @@ def check(collection: Collection) -> Iterator[Finding]:
     concepts = {concept_of(key) for key in orphans}
     folders = _folders(collection, concepts)
     homes = _homes(collection, {stem_of(key) for key in orphans})
+    stems: dict[str, list[str]] = {concept: [] for concept in concepts}
     for key in orphans:
+        stems[concept_of(key)].append(stem_of(key))
+    orders = {c: by_order(folders[c].files, folders[c].captioned, orphans=stems[c]) for c in concepts}
+    for key in orphans:
+        concept = concept_of(key)
+        in_turn = orders[concept].get(stem_of(key), "")
         for caption in collection.captions_of[key]:
-            yield _finding(caption, folders[concept_of(key)], homes=homes.get(stem_of(key), {}))
+            yield _finding(caption, folders[concept], homes=homes.get(stem_of(key), {}), in_turn=in_turn)
 
 
 def fix(finding: Finding, collection: Collection) -> Sequence[Change]:
@@ -92,7 +103,9 @@ def fix(finding: Finding, collection: Collection) -> Sequence[Change]:
 
 
 def _is_orphan(collection: Collection, key: str) -> bool:
-    return key not in collection.images_of and stem_of(key).lower() not in NO_CAPTIONS
+    if key in collection.images_of or stem_of(key).lower() in NO_CAPTIONS:
+        return False
+    return not is_double(collection, key)
 
 
 def _folders(collection: Collection, concepts: set[str]) -> dict[str, _Folder]:
@@ -118,7 +131,7 @@ def _homes(collection: Collection, stems: set[str]) -> dict[str, dict[str, bool]
     return found
 
 
-def _finding(caption: str, folder: _Folder, *, homes: dict[str, bool]) -> Finding:
+def _finding(caption: str, folder: _Folder, *, homes: dict[str, bool], in_turn: str) -> Finding:
     stem = stem_of(split_path(caption)[0])
     if is_image(stem):
         stem = split_path(stem)[0]
@@ -134,6 +147,9 @@ def _finding(caption: str, folder: _Folder, *, homes: dict[str, bool]) -> Findin
         )
     bare_homes = [image for image, captioned in homes.items() if not captioned]
     message, hint = _unclear(folder, stem, nearest=nearest, homes=bare_homes)
+    if in_turn and not bare_homes and not folder.bare_names.nearest(stem).names:
+        message = f"no image without one has a similar name, but by order it would be that of {folder.files[in_turn]}"
+        hint = f"look at both; if so, rename it to {in_turn}.{CAPTION_EXTENSION}"
     return Finding(path=caption, message=f"caption without an image; {message}", hint=hint)
 
 

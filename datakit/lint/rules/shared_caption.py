@@ -36,7 +36,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from datakit.lint.model import ALL_STAGES, Collection, Finding, Rule
+from datakit.lint.collection import ALL_STAGES, Collection
+from datakit.lint.model import Effect, Finding, Rule
 from datakit.model.item import CAPTION_EXTENSION, stem_of
 
 
@@ -61,4 +62,10 @@ RULE = Rule(
     severity="error",
     stages=ALL_STAGES,
     check=check,
+    effects={
+        "sd-scripts": Effect(
+            "error", "trains both with one caption and one cache", "library/train_util.py, read_caption"
+        ),
+        "dsk": Effect("error", "trains both with one caption and notes it", "trainer/data/items.py"),
+    },
 )

@@ -1,44 +1,49 @@
 """An image cannot be decoded.
 
 ## What it does
-Finds images that are truncated, damaged, empty, not images at all, or larger than is decoded. All
-pixels are read, not only the header.
+Finds images that are damaged, empty, not images at all, or larger than is decoded. All pixels are read, not
+only the header. A file of which only the end is missing is a truncated-image.
 
 ## Why is this bad?
-sd-scripts reads only headers when it sorts images into buckets, so a truncated file stops the run when
-its turn comes, after the latents of the images before it (kohya-ss/sd-scripts:library/train_util.py,
-`load_image`). Loaders that tolerate truncation fill the missing part with grey, and the grey is learnt.
-In raw this is a warning, since the filtered stage drops such images.
+sd-scripts reads only headers when it sorts images into buckets, so a damaged file stops the run when its
+turn comes, after the latents of the images before it (kohya-ss/sd-scripts:library/train_util.py,
+`load_image`). naifu leaves out an image of which it cannot read the header, with a line among others on the
+screen. A web page with a picture's name is what many sites send in the place of a picture that is gone. In
+raw this is a warning, since the filtered stage drops such images.
 
 ## Example
 
 ```
-aria/image1.jpg     the download broke off after 40 kB
+aria/image1.jpg     <!doctype html><title>404 Not Found</title>
 ```
 
 ## Use instead
 
 ```
-aria/image1.jpg     fetched again, whole
+aria/image1.jpg     fetched again
 ```
 
 ## Fix
-None: the missing bytes are not there. Fetch the image again, or take it out; nothing that dsk drops is
-lost.
+None: the picture is not there. Fetch it again, or take it out; nothing that dsk drops is lost.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
-from datakit.lint.model import ALL_STAGES, Collection, Finding, Rule
+from datakit.images.looks import MEASURED
+from datakit.images.measures.truncation import is_cut_short
+from datakit.lint.collection import ALL_STAGES, Collection
+from datakit.lint.model import Effect, Finding, Rule
 
 
 def check(collection: Collection) -> Iterator[Finding]:
     """One finding for each image that gives no pixels, with the decoder's reason."""
     cure = "fetch it again; else dsk filter drops it" if collection.stage == "raw" else "fetch it again, or take it out"
     for image in collection.images:
-        if reason := collection.facts(image).unreadable:
+        reason = collection.facts(image).unreadable
+        if reason and not is_cut_short(reason, partial(collection.read, image)):
             yield Finding(
                 path=image,
                 message=f"cannot be decoded: {reason}",
@@ -54,5 +59,13 @@ RULE = Rule(
     severity="error",
     severity_in={"raw": "warning"},
     stages=ALL_STAGES,
+    last_only=True,
     check=check,
+    looks=(MEASURED,),
+    effects={
+        "sd-scripts": Effect("error", "stops when the image's turn comes", "library/train_util.py, load_image"),
+        "onetrainer": Effect("error", "stops when the image's turn comes", "mgds: pipelineModules/LoadImage.py"),
+        "naifu": Effect("error", "leaves it out or stops at it", "data/image_storage.py, DirectoryImageStore"),
+        "dsk": Effect("error", "stops before the first step", "trainer/data/images.py, read_size"),
+    },
 )

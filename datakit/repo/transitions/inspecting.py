@@ -20,11 +20,13 @@ from datakit.store.parallel import spread
 
 _MOST_BYTES: Final = BYTE_LIMIT + 1
 """More are not read: that there are more is what the decoder must know."""
-_REMEMBER_EVERY_S: Final = 2.0
+REMEMBER_EVERY_S: Final = 2.0
 """What was found is written down this often, so that whoever stops the work keeps it."""
 
 
-class _Remembered(msgspec.Struct, frozen=True):
+class Remembered(msgspec.Struct, frozen=True):
+    """A look's answer as the memo has it."""
+
     facts: dict[str, Any]
     made: ImageRef | None
 
@@ -36,7 +38,7 @@ class _Wanted(NamedTuple):
     looks: tuple[Look, ...]
 
 
-Answers = Generator[tuple[_Wanted, list[_Remembered]], None, None]
+Answers = Generator[tuple[_Wanted, list[Remembered]], None, None]
 Tell = Callable[[int, int], None]
 
 
@@ -91,7 +93,7 @@ def facts_of_images(
 
     def answers() -> Answers:
         read = partial(_read, dataset)
-        yield from spread(lambda one: (one, [_Remembered(answer(read(one)).facts, None)]), missing)
+        yield from spread(lambda one: (one, [Remembered(answer(read(one)).facts, None)]), missing)
 
     known |= _kept(dataset, answers(), lambda number: tell(number, len(missing)))
     return {wanted[name].image.sha256: one.facts for name, one in known.items()}
@@ -99,7 +101,7 @@ def facts_of_images(
 
 def _asked(
     dataset: Dataset, stage: Stage, given: Any, subjects: Sequence[Subject]
-) -> tuple[list[tuple[Look, ...]], dict[str, _Remembered]]:
+) -> tuple[list[tuple[Look, ...]], dict[str, Remembered]]:
     """(The looks of each subject, memo's name → those answers that are remembered)."""
     looks = [tuple(stage.looks(subject, given)) if stage.looks is not None else () for subject in subjects]
     names = {memo_name(look, subject.image) for subject, mine in zip(subjects, looks, strict=True) for look in mine}
@@ -111,16 +113,16 @@ def memo_name(look: Look, image: ImageRef) -> str:
     return f"{look.key}:{image.sha256}"
 
 
-def _informed(subject: Subject, looks: Sequence[Look], known: Mapping[str, _Remembered]) -> Subject:
+def _informed(subject: Subject, looks: Sequence[Look], known: Mapping[str, Remembered]) -> Subject:
     found = {look.name: known[memo_name(look, subject.image)] for look in looks}
     made = next((one.made for one in found.values() if one.made is not None), None)
     return msgspec.structs.replace(subject, facts={name: one.facts for name, one in found.items()}, made=made)
 
 
-def _remembered(dataset: Dataset, names: set[str]) -> dict[str, _Remembered]:
+def _remembered(dataset: Dataset, names: set[str]) -> dict[str, Remembered]:
     rows = dataset.memo.get(names)
-    decoder = msgspec.msgpack.Decoder(_Remembered)
-    found: dict[str, _Remembered] = {}
+    decoder = msgspec.msgpack.Decoder(Remembered)
+    found: dict[str, Remembered] = {}
     while rows:  # what is decoded need not be held twice
         name, value = rows.popitem()
         one = decoder.decode(value)
@@ -140,10 +142,10 @@ def _refuse_missing(dataset: Dataset, stage: str, subjects: Sequence[Subject], w
         )
 
 
-def _kept(dataset: Dataset, ready: Answers, tell: Callable[[int], None]) -> dict[str, _Remembered]:
-    """Memo's name → answer of every look; each is in the memo at most `_REMEMBER_EVERY_S` after it was found."""
-    found: dict[str, _Remembered] = {}
-    fresh: dict[str, _Remembered] = {}
+def _kept(dataset: Dataset, ready: Answers, tell: Callable[[int], None]) -> dict[str, Remembered]:
+    """Memo's name → answer of every look; each is in the memo at most `REMEMBER_EVERY_S` after it was found."""
+    found: dict[str, Remembered] = {}
+    fresh: dict[str, Remembered] = {}
     written = time.monotonic()
 
     def remember() -> None:
@@ -158,7 +160,7 @@ def _kept(dataset: Dataset, ready: Answers, tell: Callable[[int], None]) -> dict
                 for look, product in zip(one.looks, products, strict=True):
                     fresh[memo_name(look, one.image)] = product
                 tell(number)
-                if time.monotonic() - written > _REMEMBER_EVERY_S:
+                if time.monotonic() - written > REMEMBER_EVERY_S:
                     remember()
                     written = time.monotonic()
         finally:
@@ -174,9 +176,9 @@ def _answers(dataset: Dataset, stage: Stage, given: Any, wanted: Sequence[_Wante
     """Every image with its looks' answers, as they are ready; the images that were made are in the store."""
     read = partial(_read, dataset)
 
-    def stored(product: Product) -> _Remembered:
+    def stored(product: Product) -> Remembered:
         made = dataset.lfs.ingest_bytes(product.image, product.extension) if product.image is not None else None
-        return _Remembered(product.facts, made)
+        return Remembered(product.facts, made)
 
     if stage.inspect_many is not None:
         jobs = [Job(read=partial(read, one), looks=one.looks) for one in wanted]
@@ -188,7 +190,7 @@ def _answers(dataset: Dataset, stage: Stage, given: Any, wanted: Sequence[_Wante
     inspect = stage.inspect
     assert inspect is not None
 
-    def work(one: _Wanted) -> tuple[_Wanted, list[_Remembered]]:
+    def work(one: _Wanted) -> tuple[_Wanted, list[Remembered]]:
         return one, [stored(product) for product in inspect(read(one), one.looks)]
 
     yield from spread(work, wanted)

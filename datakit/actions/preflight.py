@@ -1,0 +1,97 @@
+"""What lint must not find in wip before it is exported or baked: the errors of the trainer that is aimed at."""
+
+from __future__ import annotations
+
+from collections.abc import Collection as Names
+from collections.abc import Sequence
+from typing import Final
+
+from datakit.actions.project import Counted, Project
+from datakit.errors import StateError
+from datakit.exports.model import Ignored
+from datakit.model.order import WIP
+from datakit.model.progress import Progress, silent
+
+OURS: Final = "dsk"
+"""Our own trainer, as lint names it."""
+_TOLD: Final = 3
+"""How many errors a refusal names."""
+
+
+def preflight(
+    project: Project,
+    target: str,
+    *,
+    force: bool,
+    mended: Names[str] = (),
+    needs_content: bool = False,
+    progress: Progress = silent,
+) -> tuple[Ignored, ...]:
+    """Lint wip, and wip alone, by the rules that can find errors for a trainer; with `force`, what was found.
+
+    It finds what `dsk lint --for TARGET wip` calls an error, but for the rules in `mended`; that an image's content is
+    not in this clone counts only where it is needed.
+
+    Raises:
+        StateError: there are errors, and no `force`; names the first ones and the cure.
+    """
+    from datakit.actions.linting import Request, lint  # it asks how exports stand, and they come here
+    from datakit.actions.looking import ABSENT
+
+    rules = error_rules(project, target, mended)
+    if not rules:
+        return ()
+    found = lint(project, Request(stages=(WIP,), select=rules, targets=(target,)), progress=progress)
+    errors = tuple(
+        Ignored(code=one.code, name=one.name, path=one.shown_path, message=one.message)
+        for one in found.report.findings
+        if one.severity == "error" and (needs_content or one.evidence.get("reason") != ABSENT["unreadable"])
+    )
+    if errors and not force:
+        raise _refusal(errors, target)
+    return errors
+
+
+def error_rules(project: Project, target: str, mended: Names[str] = ()) -> tuple[str, ...]:
+    """Names of the rules that run in wip and call what they find an error for a trainer, as dsk.toml has it.
+
+    Raises:
+        UsageError: no such trainer.
+    """
+    from datakit.actions.lintcontext import targets_named
+    from datakit.lint.engine import RULES
+    from datakit.lint.selection import ALL, closeness, select
+
+    settings = project.lint_settings
+    aims = targets_named([target])
+    running = select(RULES.all(), settings.select or (ALL,), settings.ignore, preview=settings.preview)
+    chosen = {
+        rule.name: level
+        for word, level in settings.severity.items()
+        for rule in running
+        if closeness(rule, word) is not None
+    }
+    return tuple(
+        rule.name
+        for rule in running
+        if WIP in rule.stages
+        and rule.name not in mended
+        and chosen.get(rule.name, rule.severity_at(WIP, aims)) == "error"
+    )
+
+
+def in_words(ignored: Sequence[Ignored], *, listed_in: str) -> tuple[str, ...]:
+    """What was gone past, as notes: a line each, the first ones."""
+    lines = [f"ignored: {one.path}: {one.message} ({one.code} {one.name})" for one in ignored[:_TOLD]]
+    more = len(ignored) - len(lines)
+    return (*lines, f"ignored: {Counted(more, 'more error')}, listed in {listed_in}") if more else tuple(lines)
+
+
+def _refusal(errors: Sequence[Ignored], target: str) -> StateError:
+    first = "; ".join(f"{one.path}: {one.message}" for one in errors[:_TOLD])
+    more = f"; and {len(errors) - _TOLD:,} more" if len(errors) > _TOLD else ""
+    command = "dsk bake" if target == OURS else "dsk export"
+    return StateError(
+        f"{Counted(len(errors), 'error')} in {WIP} for {target}: {first}{more}",
+        hint=f"dsk lint --for {target} {WIP} shows all; {command} --force goes on",
+    )

@@ -1,0 +1,40 @@
+"""`--watch`: do something again whenever a file below a folder changes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+from datakit.actions.lintplaces import Place
+from datakit.actions.watchedfiles import Stamp, stamp_of
+from datakit.cli.output import clear_screen, note
+from datakit.errors import DskError
+
+_PAUSE_S: Final = 0.5
+_SETTLED_S: Final = 0.3
+"""An editor that saves many files is let finish."""
+
+
+def watch(place: Place, work: Callable[[], object]) -> None:
+    """Work now and after every change, until Ctrl-C; an error is told, and the next change tries again."""
+    seen: Stamp | None = None
+    while True:
+        now = stamp_of(place)
+        if now == seen:
+            time.sleep(_PAUSE_S)
+            continue
+        while seen is not None and (later := _later(place)) != now:
+            now = later
+        seen = now
+        clear_screen()
+        try:
+            work()
+        except DskError as error:
+            note(f"{error.message}; {error.hint}" if error.hint else error.message)
+        note(f"{time.strftime('%H:%M:%S')}: waiting for changes below {place.root}; Ctrl-C ends")
+
+
+def _later(place: Place) -> Stamp:
+    time.sleep(_SETTLED_S)
+    return stamp_of(place)

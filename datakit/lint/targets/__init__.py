@@ -1,0 +1,1 @@
+"""The trainers that lint knows: one file each, with a constant `TARGET`."""
