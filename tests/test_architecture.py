@@ -17,6 +17,8 @@ from datakit.cli.main import COMMANDS
 from datakit.config import decode, field_docs
 from datakit.exports.model import EXPORTS
 from datakit.lint.engine import RULES
+from datakit.lint.formats.model import FORMATS
+from datakit.lint.targets.model import TARGETS
 from datakit.model.order import ORDER
 from datakit.sources.model import SOURCES
 
@@ -25,7 +27,14 @@ PACKAGES = ("datakit", "stages", "trainer")
 SOURCES_OF = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
 ALL_FILES = SOURCES_OF + sorted((ROOT / "tests").rglob("*.py"))
 HEAVY = {"numpy", "PIL", "pygit2", "onnxruntime", "torch", "diffusers", "transformers", "rich", "msgspec"}
-FAMILIES = {"stages": STAGES, "exports": EXPORTS, "rules": RULES, "sources": SOURCES}
+FAMILIES = {
+    "stages": STAGES,
+    "exports": EXPORTS,
+    "rules": RULES,
+    "sources": SOURCES,
+    "formats": FORMATS,
+    "targets": TARGETS,
+}
 
 
 def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
@@ -104,6 +113,9 @@ def test_the_trainer_package_imports_no_torch() -> None:
 def test_plugin_loads_and_is_documented(family: str, name: str) -> None:
     plugin = FAMILIES[family].load(name)
     assert getattr(plugin, "name", name).replace("-", "_") == name
+    if options := getattr(plugin, "options", None):
+        assert decode({}, options, where=name) == options(), "every option has a default"
+        assert set(field_docs(options)) == {field.name for field in msgspec.structs.fields(options)}
     assert len(FAMILIES[family].summary(name)) > 10
     settings = getattr(plugin, "settings", None)
     if settings is not None:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from datakit.cli.output import plain, say, show, table, width
 from datakit.lint.engine import Report
-from datakit.lint.model import SEVERITIES, Finding, Severity
+from datakit.lint.model import Finding
+from datakit.lint.severities import SEVERITIES, Severity
 from datakit.lint.words import counted
 
 if TYPE_CHECKING:

@@ -9,8 +9,9 @@ from typing import Final
 
 import msgspec
 
-from datakit.lint.collection import Collection
-from datakit.lint.model import SEVERITIES, Finding, Level, Rule
+from datakit.lint.collection import FOLDER, Collection
+from datakit.lint.model import Finding, Rule
+from datakit.lint.severities import SEVERITIES, Level
 from datakit.model.item import split_path
 from datakit.registry import Family
 
@@ -98,6 +99,7 @@ def _findings_of(rule: Rule, collection: Collection, chosen: Level | None) -> It
         for finding in rule.check(collection):
             yield msgspec.structs.replace(
                 finding,
+                hint=_hint(finding.hint, collection.stage),
                 item=finding.item or split_path(finding.path)[0],
                 code=rule.code,
                 name=rule.name,
@@ -107,6 +109,11 @@ def _findings_of(rule: Rule, collection: Collection, chosen: Level | None) -> It
             )
     except Exception as error:  # noqa: BLE001 - whatever a rule does wrong is reported as a finding
         yield _crash(rule, collection.stage, error)
+
+
+def _hint(hint: str, stage: str) -> str:
+    """A cure that can be had where the finding is: a folder is only read."""
+    return f"in a dataset {hint}" if stage == FOLDER and hint.startswith("dsk lint --fix") else hint
 
 
 def _crash(rule: Rule, stage: str, error: Exception) -> Finding:

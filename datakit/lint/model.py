@@ -9,17 +9,13 @@ from typing import Any, Final, Literal
 import msgspec
 
 from datakit.lint.collection import Collection
+from datakit.lint.severities import LEVELS, Level, Severity
 from datakit.lint.targets.model import Target
 from datakit.model.stage import Look
 
-Severity = Literal["error", "warning", "info"]
-Level = Literal["error", "warning", "info", "off"]
 Group = Literal["pairs", "images", "tags", "dataset"]
 FixSafety = Literal["none", "safe", "unsafe"]
 
-SEVERITIES: Final[tuple[Severity, ...]] = ("error", "warning", "info")
-"""The worst first."""
-LEVELS: Final[tuple[Level, ...]] = (*SEVERITIES, "off")
 LETTERS: Final[dict[Group, str]] = {"pairs": "P", "images": "I", "tags": "T", "dataset": "D"}
 """Group → first letter of its codes; E000 and E001 are the engine's own."""
 

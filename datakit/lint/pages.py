@@ -11,7 +11,8 @@ import msgspec
 
 from datakit.config import field_docs
 from datakit.lint.engine import RULES
-from datakit.lint.model import Rule, Severity
+from datakit.lint.model import Rule
+from datakit.lint.severities import Severity
 from datakit.lint.targets.model import TARGETS
 
 _FIXES = {"none": "no fix", "safe": "a safe fix", "unsafe": "an unsafe fix"}

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from datakit.lint.model import Level
+from datakit.lint.severities import Level
 
 FOLDER_CONFIG: Final = "dsk-lint.toml"
 Words = Annotated[str, msgspec.Meta(min_length=1)]

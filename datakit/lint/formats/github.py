@@ -9,7 +9,8 @@ from typing import Final
 
 from datakit.lint.engine import Report
 from datakit.lint.formats.model import Format, View, printable, told
-from datakit.lint.model import Finding, Severity
+from datakit.lint.model import Finding
+from datakit.lint.severities import Severity
 
 _COMMANDS: Final[dict[Severity, str]] = {"error": "error", "warning": "warning", "info": "notice"}
 # actions/toolkit:packages/core/src/command.ts, escapeData and escapeProperty

@@ -14,7 +14,8 @@ import msgspec
 
 from datakit.lint.engine import Report
 from datakit.lint.formats.model import Format, Named, View, named_rules, printable, worst
-from datakit.lint.model import SEVERITIES, Finding, Severity
+from datakit.lint.model import Finding
+from datakit.lint.severities import SEVERITIES, Severity
 from datakit.lint.words import counted
 from datakit.model.item import concept_of, stem_of
 

@@ -8,7 +8,8 @@ from typing import Final, Literal
 import msgspec
 
 from datakit.lint.engine import Report
-from datakit.lint.model import SEVERITIES, Finding, FixSafety, Group, Severity
+from datakit.lint.model import Finding, FixSafety, Group
+from datakit.lint.severities import SEVERITIES, Severity
 from datakit.registry import Family
 
 

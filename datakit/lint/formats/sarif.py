@@ -10,7 +10,8 @@ from urllib.parse import quote
 
 from datakit.lint.engine import CRASH_CODE, Report
 from datakit.lint.formats.model import Format, Named, View, named_rules, printable, summary_of, told
-from datakit.lint.model import Finding, Severity
+from datakit.lint.model import Finding
+from datakit.lint.severities import Severity
 from datakit.model.item import CAPTION_EXTENSION
 from datakit.model.record import encode_json
 

@@ -54,6 +54,7 @@ RULE = Rule(
     severity="error",
     severity_in={"raw": "warning", "filtered": "warning", "edited": "warning"},
     stages=ALL_STAGES,
+    last_only=True,
     check=check,
     effects={
         "sd-scripts": Effect("error", "trains an empty prompt and says nothing", "library/train_util.py, read_caption"),

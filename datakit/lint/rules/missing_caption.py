@@ -68,6 +68,7 @@ RULE = Rule(
     group="pairs",
     severity="error",
     stages=CAPTION_STAGES,
+    last_only=True,
     check=check,
     effects={**WITHOUT_CAPTION},
 )
