@@ -53,6 +53,8 @@ def allow(project: Project, rule: str, items: Sequence[str] = (), *, where: str 
         where = " or ".join(f"item:{_quoted(key)}" for key in keys)
     if where:
         parse_where(where, where="--where")
+    if any("\ud800" <= sign <= "\udfff" for sign in where + reason):
+        raise UsageError("dsk.toml holds UTF-8 only, and this is not", hint="--where with a pattern finds such names")
     said = Allow(rule=rule, reason=reason.strip(), where=where)
     meant_for = f" for {Counted(len(items), 'item')}" if items else f" where {where}" if where else ""
     subject = f"allow: {rule}{meant_for}"

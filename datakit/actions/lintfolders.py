@@ -14,7 +14,7 @@ import msgspec
 from datakit.actions.lintcontext import training_of
 from datakit.actions.looking import ABSENT, look_at
 from datakit.config import CONFIG_NAME, check_keys, decode, read_toml
-from datakit.errors import InputError
+from datakit.errors import ConfigError, InputError
 from datakit.images.decode import read_bounded
 from datakit.lint.collection import CONTENT, FOLDER, Collection
 from datakit.lint.context import Context
@@ -47,7 +47,7 @@ class FolderFiles:
         """Path → what changes when the file does."""
         found = {}
         for path, stat in walk(self.root):
-            found[path] = f"{stat.st_size}:{stat.st_mtime_ns}:{stat.st_ino}"
+            found[path] = f"{stat.st_size}:{stat.st_mtime_ns}:{stat.st_ctime_ns}:{stat.st_ino}"
         return dict(sorted(found.items()))
 
     @cached_property
@@ -82,7 +82,7 @@ class FolderFiles:
     @cached_property
     def _contents(self) -> Mapping[str, str]:
         """Image path → sha256; a file whose stamp is known is not read again."""
-        names = {f"file:{self.root / path}:{self._stamps[path]}": path for path in self.paths if is_image(path)}
+        names = {_plain(f"file:{self.root / path}:{self._stamps[path]}"): path for path in self.paths if is_image(path)}
         known = {names[name]: value.decode() for name, value in self.memo.get(names).items()}
         fresh: dict[str, str] = {}
         for name, path in names.items():
@@ -124,6 +124,9 @@ def folder_settings(root: Path) -> tuple[LintSettings, VocabSettings, str]:
         return LintSettings(), VocabSettings(), FOLDER_CONFIG
     tables = read_toml(path)
     check_keys(tables, [LINT, VOCAB], where=FOLDER_CONFIG)
+    for name, table in tables.items():
+        if not isinstance(table, dict):
+            raise ConfigError(f"{FOLDER_CONFIG}: '{name}' is a table, not a value", hint=f"write [{name}]")
     settings = decode(tables.get(LINT, {}), LintSettings, where=f"{FOLDER_CONFIG} [{LINT}]")
     return settings, decode(tables.get(VOCAB, {}), VocabSettings, where=f"{FOLDER_CONFIG} [{VOCAB}]"), FOLDER_CONFIG
 
@@ -137,6 +140,11 @@ def folder_collection(
         common, training=training_of(settings.training, common.training, resolution=resolution), vocabulary=vocabulary
     )
     return Collection(stage=FOLDER, paths=files.paths, read=files.read, looked=files.looked, context=context)
+
+
+def _plain(name: str) -> str:
+    """A name that can be written as UTF-8."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def _name_of(root: Path) -> str:

@@ -21,6 +21,7 @@ from datakit.actions.lintruns import (
 from datakit.actions.project import Counted, Project
 from datakit.lint.engine import Report
 from datakit.lint.mending import Mended, mend
+from datakit.lint.selection import levels_of
 from datakit.model.progress import Progress, silent
 from datakit.repo.operations.transaction import Transaction, transaction
 
@@ -92,7 +93,9 @@ def fixes_of_folder(
 
 
 def _fixes(asked: Asked, *, unsafe: bool) -> Fixes:
-    mended = mend(asked.job.rules, asked.collections, unsafe=unsafe, wanted=may_be_fixed(asked))
+    rules, chosen = asked.job.rules, asked.job.settings.severity
+    levels = levels_of(rules, chosen)
+    mended = mend(rules, asked.collections, unsafe=unsafe, wanted=may_be_fixed(asked), severities=levels)
     readers = {collection.stage: collection.read for collection in asked.collections}
 
     def read(path: str) -> bytes:

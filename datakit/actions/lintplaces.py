@@ -68,8 +68,12 @@ def find_place(here: Path, words: Sequence[str]) -> Place:
 
 
 def _of_path(here: Path, word: str, root: Path | None) -> Place:
-    folder = (here / Path(word).expanduser()).resolve()
-    if not folder.is_dir():
+    try:
+        folder = (here / Path(word).expanduser()).resolve()
+        is_folder = folder.is_dir()
+    except RuntimeError:  # a loop of links, or nobody of that name
+        is_folder = False
+    if not is_folder:
         like = nearest(word, list(STAGES_OF_IMAGES)) if root is not None else ""
         hint = f"did you mean '{like}'?" if like else "dsk lint takes stages of a dataset, or one folder"
         raise UsageError(f"'{word}' is neither a stage nor a folder", hint=hint)

@@ -21,14 +21,15 @@ from datakit.errors import InputError, UsageError
 from datakit.lint.allowing import set_apart
 from datakit.lint.collection import Collection
 from datakit.lint.context import Context, Training
-from datakit.lint.engine import CRASH_CODE, RULES, Report, run
+from datakit.lint.engine import CRASH_CODE, RULES, UNREAD_CODE, Report, run
 from datakit.lint.model import Finding, Rule
-from datakit.lint.selection import ALL, check_words, closeness, select
+from datakit.lint.selection import ALL, check_words, levels_of, select
 from datakit.lint.settings import LintSettings
 from datakit.model.order import RAW
 from datakit.model.progress import Progress
 from datakit.registry import nearest
 from datakit.store.memo import Memo
+from datakit.tags.query.matching import parse_where
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +50,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
 
 EVERYTHING: Final = Request()
+_PASSING: Final = (CRASH_CODE, UNREAD_CODE)
+"""What may be gone the next time although no file changed."""
 
 
 class Job(NamedTuple):
@@ -75,6 +78,7 @@ def _job(settings: LintSettings, request: Request, where: str) -> Job:
     every = list(RULES.all())
     check_words(settings.severity, every, where=f"{where} [lint] severity")
     check_words([one.rule for one in settings.allow], every, where=f"{where} [[lint.allow]]")
+    _check_queries(settings, request, where)
     preview = settings.preview if request.preview is None else request.preview
     rules = select(
         every, request.select or settings.select or (ALL,), (*settings.ignore, *request.ignore), preview=preview
@@ -86,6 +90,15 @@ def _job(settings: LintSettings, request: Request, where: str) -> Job:
         options=options_of(settings, where=where),
     )
     return Job(rules, settings, common, where, request)
+
+
+def _check_queries(settings: LintSettings, request: Request, where: str) -> None:
+    """Refuse what is no query, also where nothing is found that it could be asked of."""
+    if request.where:
+        parse_where(request.where, where="--where")
+    for one in settings.allow:
+        if one.where:
+            parse_where(one.where, where=f"{where} [[lint.allow]] where")
 
 
 def asked_of_stages(project: Project, request: Request, progress: Progress) -> Asked:
@@ -127,20 +140,15 @@ def asked_of_folder(folder: Path, request: Request, progress: Progress) -> Asked
 def report_of(asked: Asked) -> Report:
     """The rules' findings, from the memo where neither files nor settings changed; then what people say of them."""
     job = asked.job
-    severities = {
-        rule.name: level
-        for word, level in job.settings.severity.items()
-        for rule in job.rules
-        if closeness(rule, word) is not None
-    }
+    severities = levels_of(job.rules, job.settings.severity)
     reports = []
     for collection in asked.collections:
         name, key = _memo_name(asked, collection), _key(asked, collection)
         findings = _recalled(asked.memo, name, key)
         if findings is None:
             report = run(job.rules, [collection], severities=severities)
-            if key and asked.files.is_whole and all(finding.code != CRASH_CODE for finding in report.findings):
-                asked.memo.put([(name, msgspec.msgpack.encode((key, report.findings)))])
+            if key and asked.files.is_whole:
+                _remember(asked.memo, name, key, report.findings)
         else:
             report = Report(
                 findings=findings,
@@ -167,11 +175,13 @@ def _as_said(asked: Asked, report: Report) -> Report:
     request, matcher = asked.job.request, Matcher(asked.collections)
     kept = tuple(one for one in report.findings if _is_asked(request, matcher, one))
     report = msgspec.structs.replace(report, findings=kept)
-    limits = (request.stages, request.select, request.ignore, request.where, request.targets)
+    limits = (request.stages, request.select, request.ignore, request.where, request.targets, request.resolution_px)
     return _with_allowed(asked, report, matcher, is_whole=not any(limits))
 
 
 def _is_asked(request: Request, matcher: Matcher, finding: Finding) -> bool:
+    if finding.code == CRASH_CODE:
+        return True  # it might have found something of what was asked for
     if request.inside and not finding.path.startswith(f"{request.inside}/"):
         return False
     return not request.where or matcher.finds(request.where, finding, where="--where")
@@ -205,14 +215,28 @@ def _memo_name(asked: Asked, collection: Collection) -> str:
     """One place in the memo for each folder and kind of run: what lies there is overwritten."""
     folder = str(asked.files.root) if isinstance(asked.files, FolderFiles) else collection.stage
     kind = repr(([rule.code for rule in asked.job.rules], asked.job.request.targets, collection.is_last))
-    return f"lint:{hashlib.sha256(kind.encode()).hexdigest()[:12]}:{folder}"
+    place = folder.encode("utf-8", "backslashreplace").decode()
+    return f"lint:{hashlib.sha256(kind.encode()).hexdigest()[:12]}:{place}"
+
+
+def _remember(memo: Memo, name: str, key: str, findings: tuple[Finding, ...]) -> None:
+    if any(finding.code in _PASSING for finding in findings):
+        return
+    try:
+        value = msgspec.msgpack.encode((key, findings))
+    except (UnicodeEncodeError, OverflowError):
+        return  # a name that is not UTF-8, a number of more than 64 bits: found anew each time
+    memo.put([(name, value)])
 
 
 def _recalled(memo: Memo, name: str, key: str) -> tuple[Finding, ...] | None:
     value = memo.get([name]).get(name) if key else None
     if value is None:
         return None
-    known, findings = msgspec.msgpack.decode(value, type=tuple[str, tuple[Finding, ...]])
+    try:
+        known, findings = msgspec.msgpack.decode(value, type=tuple[str, tuple[Finding, ...]])
+    except msgspec.DecodeError:
+        return None  # written by another version of dsk, or damaged
     return findings if known == key else None
 
 
@@ -222,7 +246,7 @@ def _key(asked: Asked, collection: Collection) -> str:
     digest = files.digest if isinstance(files, FolderFiles) else files.digest(collection.stage)
     if not digest or collection.scores is not None:
         return ""
-    raw = files.digest(RAW) if isinstance(files, DatasetFiles) else ""
+    raw = f"{files.digest(RAW)} {files.committed_raw}" if isinstance(files, DatasetFiles) else ""
     state = msgspec.structs.replace(context.state, origins=None) if context.state is not None else None
     parts = (
         *(_code_digest(), digest, raw, collection.stage, collection.is_last),

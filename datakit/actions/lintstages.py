@@ -16,10 +16,11 @@ from datakit.lint.collection import ALL_STAGES, CONTENT, Collection
 from datakit.lint.context import Context
 from datakit.lint.model import Rule
 from datakit.model.item import LOCK_NAME, is_image, split_path
-from datakit.model.order import WIP
+from datakit.model.order import RAW, WIP
 from datakit.model.progress import Progress
 from datakit.model.stage import Look
 from datakit.repo.dataset import Dataset
+from datakit.repo.stagetree import stage_tree
 from datakit.repo.worktree.scan import Scan, scan
 from datakit.store.lfs import parse_pointer
 
@@ -64,6 +65,12 @@ class DatasetFiles:
                 return ""
             hasher.update(path.encode("utf-8", "surrogateescape") + b"\0" + blob)
         return hasher.hexdigest()
+
+    @property
+    def committed_raw(self) -> str:
+        """Changes with the records, and the items that others may come from."""
+        tree = stage_tree(self._dataset, self._dataset.head_tree, RAW)
+        return tree.hex() if tree else ""
 
     def read(self, stage: str, path: str) -> bytes:
         """A file's bytes.

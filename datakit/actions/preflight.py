@@ -60,17 +60,12 @@ def error_rules(project: Project, target: str, mended: Names[str] = ()) -> tuple
     """
     from datakit.actions.lintcontext import targets_named
     from datakit.lint.engine import RULES
-    from datakit.lint.selection import ALL, closeness, select
+    from datakit.lint.selection import ALL, levels_of, select
 
     settings = project.lint_settings
     aims = targets_named([target])
     running = select(RULES.all(), settings.select or (ALL,), settings.ignore, preview=settings.preview)
-    chosen = {
-        rule.name: level
-        for word, level in settings.severity.items()
-        for rule in running
-        if closeness(rule, word) is not None
-    }
+    chosen = levels_of(running, settings.severity)
     return tuple(
         rule.name
         for rule in running

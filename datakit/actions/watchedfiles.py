@@ -18,10 +18,15 @@ Stamp = frozenset[tuple[str, int, int]]
 _SETTINGS: Final = (CONFIG_NAME, FOLDER_CONFIG)
 
 
-def stamp_of(place: Place) -> Stamp:
-    """(path, size, time) of every file that a run would look at."""
+def stamp_of(place: Place, *, but: Path | None = None) -> Stamp:
+    """(path, size, time) of every file that a run would look at, `but` for the one that it writes itself."""
     folders = [place.root / name for name in (*STAGES_OF_IMAGES, VOCAB)] if place.project else [place.root]
-    rows = {(str(folder / path), stat.st_size, stat.st_mtime_ns) for folder in folders for path, stat in _below(folder)}
+    rows = {
+        (str(folder / path), stat.st_size, stat.st_mtime_ns)
+        for folder in folders
+        for path, stat in _below(folder)
+        if folder / path != but
+    }
     for name in _SETTINGS:
         try:
             stat = (place.root / name).stat()

@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
+from datakit.errors import InputError
 from datakit.images.looks import MEASURED
 from datakit.images.measure import ImageFacts
 from datakit.lint.captions import Caption, read_caption
@@ -90,8 +91,19 @@ class Collection(msgspec.Struct, frozen=True, kw_only=True, dict=True, eq=False)
 
     @cached_property
     def read_captions(self) -> Mapping[str, Caption]:
-        """Caption path → the caption, taken apart; also of captions without an image."""
-        return {path: read_caption(path, self.read(path)) for path in self.captions}
+        """Caption path → the caption, taken apart; also of captions without an image, but not of those in `unread`."""
+        found = {}
+        for path in self.captions:
+            try:
+                found[path] = read_caption(path, self.read(path))
+            except InputError as error:
+                self.unread[path] = error.message.rpartition(": ")[2]
+        return found
+
+    @cached_property
+    def unread(self) -> dict[str, str]:
+        """Caption path → why it cannot be read; filled as captions are read."""
+        return {}
 
     @cached_property
     def pieces_in_use(self) -> Mapping[str, tuple[str, ...]]:

@@ -19,6 +19,8 @@ RULES: Final = Family("datakit.lint.rules", Rule, "RULE", word="lint rule")
 
 CRASH_CODE: Final = "E000"
 CRASH_NAME: Final = "crashed-rule"
+UNREAD_CODE: Final = "E002"
+UNREAD_NAME: Final = "unread-caption"
 
 
 class Allowed(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,6 +72,7 @@ def run(rules: Iterable[Rule], collections: Sequence[Collection], *, severities:
     findings: list[Finding] = []
     for collection in collections:
         found = [finding for rule in rules for finding in _findings_of(rule, collection, severities.get(rule.name))]
+        found += _unread(collection)
         findings += sorted(found, key=lambda finding: (finding.path, finding.code))
     return Report(
         findings=tuple(findings),
@@ -93,6 +96,8 @@ def by_stage(collections: Sequence[Collection]) -> dict[str, Collection]:
 
 def _findings_of(rule: Rule, collection: Collection, chosen: Level | None) -> Iterator[Finding]:
     level = chosen or rule.severity_at(collection.stage, collection.context.targets)
+    if rule.needs_target and not collection.context.targets:
+        level = "off"
     if collection.stage not in rule.stages or level == "off" or (rule.last_only and not collection.is_last):
         return
     try:
@@ -114,6 +119,21 @@ def _findings_of(rule: Rule, collection: Collection, chosen: Level | None) -> It
 def _hint(hint: str, stage: str) -> str:
     """A cure that can be had where the finding is: a folder is only read."""
     return f"in a dataset {hint}" if stage == FOLDER and hint.startswith("dsk lint --fix") else hint
+
+
+def _unread(collection: Collection) -> Iterator[Finding]:
+    """The captions that a rule wanted to read and that could not be."""
+    for path, reason in collection.unread.items():
+        yield Finding(
+            path=path,
+            message=f"cannot be read: {reason}",
+            hint="check permissions and the disk; no rule has seen what it says",
+            evidence={"reason": reason},
+            item=split_path(path)[0],
+            code=UNREAD_CODE,
+            name=UNREAD_NAME,
+            stage=collection.stage,
+        )
 
 
 def _crash(rule: Rule, stage: str, error: Exception) -> Finding:

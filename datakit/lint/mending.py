@@ -12,6 +12,7 @@ from datakit.lint.engine import run
 from datakit.lint.fixes import Refusal, plan_fixes
 from datakit.lint.model import Change, Delete, Finding, Rename, Rule, Write, rooted
 from datakit.lint.overlay import overlaid
+from datakit.lint.severities import Level
 
 MOST_ROUNDS: Final = 12
 """A file that many rules mend takes a round for each."""
@@ -37,12 +38,14 @@ def mend(
     *,
     unsafe: bool = False,
     wanted: Callable[[Finding], bool] = lambda finding: True,
+    severities: Mapping[str, Level] = {},
 ) -> Mended:
     """Fix in rounds until nothing is left to fix: what one rule has written, the next one reads.
 
     Args:
         unsafe: also take the fixes that may lose something or guess.
         wanted: which findings may be fixed.
+        severities: rule's name → its severity everywhere; of one that is `off` nothing is fixed.
     """
     able = [rule for rule in rules if rule.fix is not None]
     now = list(collections)
@@ -50,7 +53,7 @@ def mend(
     refused: tuple[Refusal, ...] = ()
     traces = {collection.stage: _Trace() for collection in collections}
     for _ in range(MOST_ROUNDS):
-        report = run(able, now)
+        report = run(able, now, severities=severities)
         report = msgspec.structs.replace(report, findings=tuple(filter(wanted, report.findings)))
         plan = plan_fixes(report, now, unsafe=unsafe)
         refused = plan.refused
@@ -112,7 +115,7 @@ def _mended(
                 before[rooted(stage, path)] = rooted(stage, first) if first in old.held else ""
                 if path in trace.written:
                     contents[rooted(stage, path)] = collection.read(path)
-        removed |= {rooted(stage, path) for path in trace.gone if path not in here}
+        removed |= {rooted(stage, path) for path in trace.gone if path in old.held and path not in here}
     return Mended(
         before=before,
         contents=contents,

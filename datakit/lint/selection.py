@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, get_args
 
 from datakit.errors import UsageError
 from datakit.lint.model import LETTERS, Group, Rule
+from datakit.lint.severities import Level
 from datakit.registry import nearest
 
 ALL: Final = "all"
@@ -50,6 +51,16 @@ def closeness(rule: Rule, word: str) -> int | None:
         return 1
     is_prefix = word[:1].upper() in LETTERS.values() and rule.code.startswith(word.upper())
     return len(word) if is_prefix else None
+
+
+def levels_of(rules: Iterable[Rule], chosen: Mapping[str, Level]) -> dict[str, Level]:
+    """Rule's name → the severity that was chosen for it; of two words that name a rule, the closer one counts."""
+    found: dict[str, Level] = {}
+    for rule in rules:
+        named = [(close, word) for word in chosen if (close := closeness(rule, word)) is not None]
+        if named:
+            found[rule.name] = chosen[max(named)[1]]
+    return found
 
 
 def _runs(rule: Rule, selected: Sequence[str], ignored: Sequence[str], *, preview: bool) -> bool:

@@ -10,6 +10,7 @@ from datakit.lint.severities import Level
 
 FOLDER_CONFIG: Final = "dsk-lint.toml"
 Words = Annotated[str, msgspec.Meta(min_length=1)]
+Side = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class Allow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -27,7 +28,7 @@ class TrainingSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How the images will be trained, `[lint.training]`, where no export says so; 0 for what the export says, or the
     defaults of an SDXL run."""
 
-    resolution: int | tuple[int, int] = 0
+    resolution: Annotated[int, msgspec.Meta(ge=0)] | tuple[Side, Side] = 0
     """Training resolution in pixels: a square's side, or [width, height]."""
     batch_size: Annotated[int, msgspec.Meta(ge=0)] = 0
     """Images a step."""

@@ -55,7 +55,8 @@ def command(places: tuple[str, ...], **said: Any) -> None:
     if said["watch"]:
         from datakit.cli.watching import watch
 
-        watch(place, lambda: _run(place, request, said))
+        # The place is found anew each time: dsk.toml may say something else by then.
+        watch(place, lambda: _run(find_place(Path.cwd(), places), request, said), output=said["output"])
         return
     code = _run(place, request, said)
     raise click.exceptions.Exit(code)

@@ -52,7 +52,7 @@ def check(collection: Collection) -> Iterator[Finding]:
             path="",
             message=f"{mark} is in {counted(len(having), 'caption')}, as in {having[0].path}, "
             f"and trains as text: {listed(harmed)}",
-            hint="train with shuffle_caption and keep_tokens_separator, or let dsk lint --unsafe-fixes write commas",
+            hint="train with shuffle_caption and keep_tokens_separator; dsk lint --fix --unsafe-fixes writes commas",
             fixable=any(map(can_be_written, having)),
             evidence={"num_captions": len(having), "separator": mark},
         )

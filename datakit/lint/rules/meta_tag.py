@@ -81,7 +81,7 @@ def check(collection: Collection) -> Iterator[Finding]:
             yield Finding(
                 path=caption.path,
                 message=f"says something of the post, not of the picture: {listed(tags)}",
-                hint="dsk lint --unsafe-fixes takes it out; a dataset leaves out what its blacklist names",
+                hint="dsk lint --fix --unsafe-fixes takes it out; a dataset leaves out what its blacklist names",
                 fixable=can_be_written(caption) and not {*caption.tags} <= {*tags},
                 evidence={"tags": tags},
             )

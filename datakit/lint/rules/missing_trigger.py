@@ -4,7 +4,8 @@
 Finds captions without a trigger word that the others have, or with it in another place where most begin with it. A
 dataset says its triggers in `[cleaned]`. In a folder they are inferred: what six of ten captions of a subfolder, and
 three at least, begin with, and hardly any has elsewhere, and that is no common tag (`1girl`, `solo`, `masterpiece`);
-or the first word of a kohya folder's name, `10_sks girl`, that half of its captions have. Case does not count.
+or the first word of a kohya folder's name, `10_sks girl`, that half of its captions have. Case does not count. Where
+a trigger is inferred, captions that share another name in front show somebody else, and are not told.
 
 ## Why is this bad?
 The trigger gathers what all pictures have in common. A picture without it teaches its face to `1girl` instead, and
@@ -37,6 +38,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 import msgspec
 
@@ -45,10 +47,14 @@ from datakit.lint.collection import FOLDER, Collection
 from datakit.lint.model import Change, Finding, Rule, Write
 from datakit.lint.piecewise import can_be_written, without, written
 from datakit.lint.renamed_tags import spelled_like
-from datakit.lint.triggers import LEAST_SHARE, Trigger, captions_by_concept, opens, says, triggers_of
+from datakit.lint.triggers import LEAST_SHARE, Trigger, captions_by_concept, is_model_word, opens, says, triggers_of
 from datakit.lint.words import listed
 from datakit.model.item import concept_of
 from datakit.tags.names import to_prompt
+from datakit.tags.profiles.profile import PEOPLE
+
+_LEAST_OF_ANOTHER: Final = 2
+"""Captions that begin with a name, for it to be no slip."""
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,9 +69,26 @@ def check(collection: Collection) -> Iterator[Finding]:
     captions = captions_by_concept(collection)
     share = collection.context.option(Options).share
     for concept, trigger in triggers_of(collection, captions, share=share).items():
+        others = _names_of_others(collection, captions[concept], trigger)
         for caption in captions[concept]:
-            if finding := _finding(caption, trigger):
+            if caption.tags[:1] not in others and (finding := _finding(caption, trigger)):
                 yield finding
+
+
+def _names_of_others(collection: Collection, captions: Sequence[Caption], trigger: Trigger) -> set[tuple[str, ...]]:
+    """What two captions or more begin with, that is nowhere else and no common tag; none where triggers are said."""
+    if collection.context.triggers is not None:
+        return set()
+    first = Counter(caption.tags[0] for caption in captions if caption.tags)
+    later = {tag for caption in captions for tag in caption.tags[1:]}
+    return {
+        (word,)
+        for word, number in first.items()
+        if number >= _LEAST_OF_ANOTHER
+        and word not in {"", *trigger.words, *later, *PEOPLE}
+        and not is_model_word(word)
+        and collection.context.vocabulary.category(word) not in ("general", "meta")
+    }
 
 
 def _finding(caption: Caption, trigger: Trigger) -> Finding | None:

@@ -2,7 +2,9 @@
 
 ## What it does
 Finds images below a folder named `val`, `valid`, `validation`, `test` or `eval`, in any case, that are also
-among the other images: with the same bytes, or as the same picture in another size or recompression.
+among the other images: with the same bytes, or as the same picture in another size or recompression. Pictures
+that look the same to hashes, and whose captions differ but have half of their tags or more in common, are variants,
+as sprites with other expressions are, and are not told.
 
 ## Why is this bad?
 A validation loss says how the model does on what it never saw; with a picture that it trains on, it falls
@@ -29,6 +31,7 @@ None: whether the picture should train or validate is for you to say.
 
 ## Options
 `distance`: bits of the 64 in which the hashes of the same picture may differ (4); 0 for nearly only copies.
+`variants`: whether variants are told too (false).
 """
 
 from __future__ import annotations
@@ -42,6 +45,7 @@ from datakit.images.looks import HASHED
 from datakit.lint.collection import ALL_STAGES, CONTENT, Collection
 from datakit.lint.holdout import is_held_out
 from datakit.lint.model import Finding, Rule
+from datakit.model.item import CAPTION_EXTENSION, split_path
 
 if TYPE_CHECKING:
     from datakit.images.hashes import Hashes
@@ -52,6 +56,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
     distance: Annotated[int, msgspec.Meta(ge=0, le=8)] = 4
     """Bits of the 64 in which the hashes may differ."""
+    variants: bool = False
+    """Whether pictures that look the same count where their captions tell them apart."""
 
 
 def check(collection: Collection) -> Iterator[Finding]:
@@ -69,6 +75,18 @@ def check(collection: Collection) -> Iterator[Finding]:
             unlike.append(image)
     for image, like in _lookalikes(collection, unlike, trained):
         yield _finding(image, like, how="the same picture")
+
+
+def _are_variants(collection: Collection, image: str, other: str) -> bool:
+    """Whether two captions differ, and have much in common."""
+    one, two = (_tags(collection, path) for path in (image, other))
+    both = len(one & two)
+    return one != two and both > 0 and 2 * both >= len(one | two)
+
+
+def _tags(collection: Collection, image: str) -> frozenset[str]:
+    caption = collection.read_captions.get(f"{split_path(image)[0]}.{CAPTION_EXTENSION}")
+    return frozenset(caption.tags) if caption else frozenset()
 
 
 def _digest(collection: Collection, image: str) -> str:
@@ -91,7 +109,8 @@ def _lookalikes(collection: Collection, held: Sequence[str], trained: Sequence[s
     from datakit.images.lookalikes import Limits, alike
     from datakit.images.similar import Index
 
-    limits = Limits(distance=collection.context.option(Options).distance, mirrored=False)
+    options = collection.context.option(Options)
+    limits = Limits(distance=options.distance, mirrored=False)
     asked, known = _hashed(collection, held), _hashed(collection, trained)
     index = Index(np.array([one.phash for _, one in known], np.uint64), limits.distance)
     near: dict[int, list[int]] = {}
@@ -102,8 +121,10 @@ def _lookalikes(collection: Collection, held: Sequence[str], trained: Sequence[s
         image, hashes = asked[number]
         candidates.sort()
         agree = alike(hashes, [known[one][1] for one in candidates], limits)
-        if agree.any():
-            yield image, known[candidates[int(agree.argmax())]][0]
+        same = (known[one][0] for one, is_like in zip(candidates, agree.tolist(), strict=True) if is_like)
+        told = (other for other in same if options.variants or not _are_variants(collection, image, other))
+        if (first := next(told, "")) != "":
+            yield image, first
 
 
 def _hashed(collection: Collection, images: Sequence[str]) -> list[tuple[str, Hashes]]:
