@@ -10,7 +10,6 @@ from datakit.lint.severities import Level
 
 FOLDER_CONFIG: Final = "dsk-lint.toml"
 Words = Annotated[str, msgspec.Meta(min_length=1)]
-Side = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class Allow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -28,12 +27,18 @@ class TrainingSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How the images will be trained, `[lint.training]`, where no export says so; 0 for what the export says, or the
     defaults of an SDXL run."""
 
-    resolution: Annotated[int, msgspec.Meta(ge=0)] | tuple[Side, Side] = 0
+    resolution: int | tuple[int, int] = 0
     """Training resolution in pixels: a square's side, or [width, height]."""
     batch_size: Annotated[int, msgspec.Meta(ge=0)] = 0
     """Images a step."""
     max_tokens: Annotated[int, msgspec.Meta(ge=0)] = 0
     """Tokens of a caption that are trained: 75, 150 or 225."""
+
+    def __post_init__(self) -> None:
+        # As constraints of the type they would crash msgspec 0.22: a bounded int beside a tuple of fixed length.
+        sides = self.resolution if isinstance(self.resolution, tuple) else (self.resolution or 1,)
+        if min(sides) < 1:
+            raise ValueError("resolution is at least 1 pixel a side")
 
 
 class LintSettings(msgspec.Struct, frozen=True, kw_only=True):

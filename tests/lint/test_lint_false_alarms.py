@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from datakit.actions.linting import Request, lint_folder
 from datakit.demo.background import BACKGROUNDS
@@ -63,3 +64,20 @@ def test_what_is_wrong_with_it_is_found_all_the_same(
     (folder / "10_mika" / "mika1.png").write_bytes((folder / "10_mika" / "mika1.png").read_bytes()[:2000])
     told = {(finding.name, finding.path) for finding in found(folder, "sd-scripts")}
     assert {("missing-caption", "10_aria/aria0.png"), ("truncated-image", "10_mika/mika1.png")} <= told
+
+
+def test_an_expression_that_validates_is_no_leak(
+    curated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder = tmp_path / "held"
+    shutil.copytree(curated, folder)
+    (folder / "val" / "aria").mkdir(parents=True)
+    said = (folder / "10_aria" / "aria0.txt").read_text("utf-8")
+    with Image.open(folder / "10_aria" / "aria0.png") as picture:
+        picture.paste((120, 40, 40), (250, 400, 262, 406))
+        picture.save(folder / "val" / "aria" / "x.png")
+    (folder / "val" / "aria" / "x.txt").write_text(said.replace("smile", "tongue out"), "utf-8")
+    assert [finding for finding in found(folder, "") if finding.path] == []
+    (folder / "val" / "aria" / "x.txt").write_text(said, "utf-8")
+    assert "validation-leak" in {finding.name for finding in found(folder, "") if finding.path == "val/aria/x.png"}

@@ -3,7 +3,7 @@
 ## What it does
 Finds captions with a trigger that belongs to another concept of the folder and not to their own. Triggers are those
 that missing-trigger goes by. Several people in the picture (`2girls`, `multiple boys`), concepts that lie within each
-other, and a trigger that both share are fine.
+other, a trigger that both share, and images that are held back to validate (`val/`) are fine.
 
 ## Why is this bad?
 Each trigger is to call one thing. A picture of one concept that trains with the other's word mixes the two: a bit of
@@ -33,6 +33,7 @@ from collections.abc import Iterator, Mapping
 
 from datakit.lint.captions import Caption
 from datakit.lint.collection import FOLDER, Collection
+from datakit.lint.holdout import is_held_out
 from datakit.lint.model import Finding, Rule
 from datakit.lint.triggers import Trigger, captions_by_concept, triggers_of
 from datakit.lint.words import listed
@@ -60,7 +61,7 @@ def check(collection: Collection) -> Iterator[Finding]:
         return owners.get(tag)
 
     for caption, found in collection.captions_with_tag(judge):
-        if words := _foreign(caption, found, triggers):
+        if not is_held_out(caption.path) and (words := _foreign(caption, found, triggers)):
             home = sorted(found[words[0]])[0]
             yield Finding(
                 path=caption.path,
