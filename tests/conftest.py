@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from PIL import Image
 
@@ -17,6 +18,9 @@ from datakit.actions.advancing import advance
 from datakit.actions.importing import import_folder
 from datakit.actions.project import Project, open_project
 from datakit.actions.starting import start_dataset
+
+hypothesis.settings.register_profile("dsk", deadline=None)
+hypothesis.settings.load_profile("dsk")  # a busy machine is slow, and that is no fault
 
 Run = Callable[..., str]
 Scrape = Callable[..., Path]
