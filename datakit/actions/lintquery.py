@@ -49,7 +49,9 @@ def _facts_of(collection: Collection, key: str, node: Node) -> ItemFacts:
     known: Any = collection.looked(images[0], MEASURED) if images and asks_size else {}
     return ItemFacts(
         key=key,
-        caption=collection.read_captions[captions[0]].text if captions else None,
+        caption=collection.read_captions[captions[0]].text
+        if captions and captions[0] in collection.read_captions
+        else None,
         record=collection.context.record(key),
         extension=split_path(images[0])[1] if images else "",
         size_px=tuple(known["size_px"]) if "size_px" in known else None,

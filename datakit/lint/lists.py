@@ -34,7 +34,7 @@ def is_list(collection: Collection, path: str) -> bool:
 
 def lists_of(collection: Collection) -> Iterator[ImageList]:
     """The lists of a collection: of the files with such a name, those with a line that could be an image."""
-    named = [path for path in collection.captions if is_list(collection, path)]
+    named = [path for path in collection.read_captions if is_list(collection, path)]
     if not named:
         return
     known = _Known(collection)

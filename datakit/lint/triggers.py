@@ -88,7 +88,9 @@ def captions_by_concept(collection: Collection) -> dict[str, list[Caption]]:
     for key, paths in collection.captions_of.items():
         if key in collection.images_of:
             found[concept_of(key)] += [
-                caption for path in paths if (caption := collection.read_captions[path]).text.strip()
+                caption
+                for path in paths
+                if (caption := collection.read_captions.get(path)) is not None and caption.text.strip()
             ]
     return found
 

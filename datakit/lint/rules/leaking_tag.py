@@ -72,7 +72,7 @@ def check(collection: Collection) -> Iterator[Finding]:
 def _caption(collection: Collection, key: str) -> str:
     """An item's caption; '' where it has none."""
     paths = collection.captions_of.get(key, ())
-    return collection.read_captions[paths[0]].text if paths else ""
+    return collection.read_captions[paths[0]].text if paths and paths[0] in collection.read_captions else ""
 
 
 RULE = Rule(

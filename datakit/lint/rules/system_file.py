@@ -25,7 +25,7 @@ aria/image1.png
 ```
 
 ## Fix
-Safe: removes the file. The system writes it again when it wants it; no picture and no caption is in it.
+Unsafe: removes the file, which nothing brings back. The system writes it again when it wants it.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def check(collection: Collection) -> Iterator[Finding]:
             yield Finding(
                 path=path,
                 message=f"{stem_of(path)} was left behind by an operating system",
-                hint="dsk lint --fix removes it",
+                hint="delete it; dsk lint --fix --unsafe-fixes does",
                 fixable=True,
             )
 
@@ -67,7 +67,7 @@ RULE = Rule(
     stages=ALL_STAGES,
     check=check,
     fix=fix,
-    fix_safety="safe",
+    fix_safety="unsafe",
     effects={
         "diffusion-pipe": Effect("warning", "takes it for media, unless it ends in .db", "utils/dataset.py"),
         "sd-scripts": _UNSEEN,
