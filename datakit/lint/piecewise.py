@@ -16,6 +16,7 @@ from datakit.lint.captions import Caption
 from datakit.lint.collection import Collection
 from datakit.lint.model import Change, Write
 from datakit.model.item import concept_of
+from datakit.tags.captions import split_prose
 from datakit.tags.emphasis import has_emphasis
 from datakit.tags.names import to_canonical
 from datakit.tags.vocabulary.known import Vocabulary
@@ -105,11 +106,15 @@ def without(caption: Caption, numbers: Container[int]) -> Sequence[Change]:
 
 
 def written(caption: Caption, listed: str) -> Sequence[Change]:
-    """The caption with other tags; no change where they are the same."""
+    """The caption with other tags; no change where they are the same, or where a blank line would come to be before
+    what is left, which would be read as prose from then on."""
     if listed == caption.listed:
         return []
+    text = listed + caption.text[len(caption.listed) :]
+    if "\n" in listed and split_prose(text)[1] != split_prose(caption.text)[1]:
+        return []
     mark = codecs.BOM_UTF8 if caption.encoding == "utf-8-bom" else b""
-    return [Write(caption.path, mark + (listed + caption.text[len(caption.listed) :]).encode())]
+    return [Write(caption.path, mark + text.encode())]
 
 
 def _cut(texts: list[str], place: int) -> None:

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from lint_cases import collection_of
 
@@ -42,6 +42,8 @@ def names_in(text: str) -> set[str]:
 
 @pytest.mark.parametrize("name", SAFE)
 @given(text=CAPTIONS)
+@example(text="1girl\n\x0b, 1girl\n\x0b, \x0b, ")
+@example(text="1girl\n\x0b, 1girl\nlong_hair, \x0b, ")
 @settings(max_examples=150)
 def test_a_safe_fix_keeps_the_tags_and_the_prose_and_comes_to_an_end(name: str, text: str) -> None:
     tree = {PATH: text.encode()}
