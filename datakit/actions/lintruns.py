@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from datakit import __version__
-from datakit.actions.lintcontext import options_of, targets_named
+from datakit.actions.lintcontext import options_of, targets_named, token_counter
 from datakit.actions.lintfolders import FolderFiles, folder_collection, folder_settings
 from datakit.actions.lintquery import Matcher
 from datakit.actions.lintstages import STAGES_OF_IMAGES, DatasetFiles, needed_looks, stage_collections
@@ -87,6 +87,7 @@ def _job(settings: LintSettings, request: Request, where: str) -> Job:
     common = Context(
         targets=targets_named(request.targets or settings.targets),
         training=Training(resolution_px=(side, side)) if side else Training(),
+        tokens=token_counter(),
         options=options_of(settings, where=where),
     )
     return Job(rules, settings, common, where, request)

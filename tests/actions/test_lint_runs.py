@@ -169,3 +169,8 @@ def test_the_command_on_a_folder(folder: Path, dsk: Dsk, tmp_path: Path) -> None
     assert dsk(tmp_path, "lint", str(folder), "--output", str(page)).stderr.endswith("report.html: written\n")
     assert "byte-order-mark" in page.read_text()
     assert dsk(tmp_path, "lint", str(folder / "nowhere")).returncode == 2
+
+
+def test_tokens_are_counted_in_a_real_run(folder: Path) -> None:
+    min(folder.rglob("*.txt")).write_text(", ".join(f"word{number} thing" for number in range(90)))
+    assert {name for name, _ in told(lint_folder(folder, Request(select=("T015",))).report)} == {"too-many-tokens"}

@@ -21,9 +21,9 @@ from typing import Any
 
 import msgspec
 
-from datakit.actions.tokenizing import load_tokenizer
+from datakit.actions.lintcontext import token_counter
 from datakit.config import decode
-from datakit.lint.context import Context, StageState, TokenCounter, Training
+from datakit.lint.context import Context, StageState, Training
 from datakit.lint.model import Rule
 from datakit.lint.targets.model import TARGETS
 from datakit.model.record import Record
@@ -53,17 +53,6 @@ def context_of(said: Mapping[str, Any], rule: Rule) -> Context:
 
 
 KNOWN = ("targets", "training", "vocabulary", "triggers", "blacklisted", "records", "tokens", "state", "options")
-
-
-def token_counter() -> TokenCounter:
-    """CLIP's tokenizer as rules get it."""
-    tokenizer = load_tokenizer()
-
-    def cut_tags(text: str) -> list[str]:
-        cut = (piece.text for chunk in tokenizer.chunks(text) for piece in chunk.pieces if piece.cut)
-        return list(dict.fromkeys(cut))
-
-    return TokenCounter(tokenizer.count, cut_tags)
 
 
 def _vocabulary(said: Mapping[str, list[str]]) -> Vocabulary:

@@ -7,9 +7,9 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lint_cases import collection_of
-from lint_context import token_counter
 from lint_pictures import picture
 
+from datakit.actions.lintcontext import token_counter
 from datakit.actions.tokenizing import load_tokenizer
 from datakit.lint.captions import read_caption
 from datakit.lint.context import Context
