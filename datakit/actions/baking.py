@@ -20,8 +20,9 @@ from typing import Any, Final
 
 import msgspec
 
-from datakit.actions.exporting import export_staleness, read_manifest, stale_before_wip
-from datakit.actions.preflight import OURS, preflight
+from datakit.actions.exporting import stale_before_wip
+from datakit.actions.linting.preflight import OURS, preflight
+from datakit.actions.manifests import export_staleness, read_manifest
 from datakit.actions.project import BAKE, Project
 from datakit.config import CONFIG_NAME, read_toml
 from datakit.errors import ConfigError, InputError, StateError, TrainerError

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from datakit.actions.exporting import export_staleness, read_manifest
+from datakit.actions.manifests import export_staleness, read_manifest
 from datakit.actions.project import Project
 from datakit.exports.model import EXPORTS
 from datakit.model.item import split_path

@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 
 from datakit import __version__
-from datakit.actions.preflight import in_words, preflight
+from datakit.actions.linting.preflight import in_words, preflight
+from datakit.actions.manifests import export_staleness, settings_digest, written_tree
 from datakit.actions.project import STAGES, Counted, Project
-from datakit.config import digest
 from datakit.errors import DskError, StateError
 from datakit.exports.model import (
     EXPORTS,
@@ -105,40 +105,6 @@ def _empty(dataset: Dataset, root: bytes | None) -> StateError:
     return StateError(f"{WIP} is empty: nothing to export", hint=f"dsk advance {WIP}")
 
 
-def export_staleness(dataset: Dataset, root: bytes | None, export: Export, settings: Any) -> str:
-    """Why a format must be written again; '' when it is up to date."""
-    manifest = read_manifest(dataset, root, export.name)
-    if manifest is None:
-        return "never run"
-    wip = stage_tree(dataset, root, WIP)
-    if manifest.input != (wip.hex() if wip else ""):
-        return f"{WIP} changed"
-    if manifest.config != _config(dataset, export, settings):
-        return f"[{EXPORT}.{export.name}] in dsk.toml changed"
-    if manifest.tree != _written(dataset, root, export.name):
-        return "its files were changed by hand"
-    return ""
-
-
-def _written(dataset: Dataset, root: bytes | None, name: str) -> str:
-    """Id of the tree of an export's files, without the manifest; '' where there is none."""
-    entry = find(dataset.objects, root, f"{EXPORT}/{name}") if root else None
-    lines = dataset.objects.tree(entry.oid) if entry else {}
-    lines.pop(MANIFEST_NAME, None)
-    return dataset.objects.put_tree(lines).hex() if lines else ""
-
-
-def read_manifest(dataset: Dataset, root: bytes | None, name: str) -> Manifest | None:
-    """The manifest of an export in a tree; None where there is none."""
-    entry = find(dataset.objects, root, f"{EXPORT}/{name}/{MANIFEST_NAME}") if root else None
-    if entry is None:
-        return None
-    try:
-        return msgspec.json.decode(dataset.objects.read(entry.oid), type=Manifest)
-    except msgspec.DecodeError:
-        return None  # not one of ours any more: the export is simply stale
-
-
 def export_items(dataset: Dataset, wip: bytes) -> list[ExportItem]:
     """The items of wip that have an image, sorted by key."""
     items = []
@@ -164,22 +130,17 @@ def _refuse_conflicts(dataset: Dataset, root: bytes | None) -> None:
             )
 
 
-def _config(dataset: Dataset, export: Export, settings: Any) -> str:
-    folder = str(dataset.root) if export.is_bound(settings) else ""
-    return digest([export.version, settings, folder])
-
-
 def _manifest(txn: Transaction, export: Export, settings: Any, plan: Plan, wip: bytes) -> Manifest:
     return Manifest(
         dsk=__version__,
         format=export.name,
         commit=txn.base.hex() if txn.base else "",
         input=wip.hex(),
-        config=_config(txn.dataset, export, settings),
+        config=settings_digest(txn.dataset, export, settings),
         settings=msgspec.to_builtins(settings),
         items=plan.items,
         files=manifest_files(plan),
-        tree=_written(txn.dataset, txn.tree(), export.name),
+        tree=written_tree(txn.dataset, txn.tree(), export.name),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from datakit.actions.advancing import check_stage
-from datakit.actions.exporting import export_staleness
+from datakit.actions.manifests import export_staleness
 from datakit.actions.project import Project
 from datakit.exports.model import EXPORTS
 from datakit.model.order import EXPORT, ORDER, RAW, WIP

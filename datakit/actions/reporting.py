@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from datakit.actions.exporting import export_staleness
+from datakit.actions.manifests import export_staleness
 from datakit.actions.project import Project
 from datakit.exports.model import EXPORTS
 from datakit.model.item import is_image, split_path

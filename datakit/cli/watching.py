@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from datakit.actions.lintplaces import Place
-from datakit.actions.watchedfiles import Stamp, stamp_of
+from datakit.actions.linting.places import Place
+from datakit.actions.linting.watched import Stamp, stamp_of
 from datakit.cli.output import clear_screen, note
 from datakit.errors import DskError
 

@@ -10,8 +10,8 @@ from subprocess import CompletedProcess
 import pytest
 from hands import again
 
-from datakit.actions.allowing import allow, allowances
-from datakit.actions.linting import Request, lint
+from datakit.actions.linting.allowing import allow, allowances
+from datakit.actions.linting.lint import Request, lint
 from datakit.actions.project import Project
 from datakit.errors import ConfigError, StateError, UsageError
 from datakit.repo.operations.undo import undo

@@ -14,7 +14,7 @@ from taggers.onnx_graphs import PROBES, graph
 from datakit.actions.advancing import advance
 from datakit.actions.importing import import_folder
 from datakit.actions.leaks import Asked, LeaksFound, find_leaks, fix_leaks
-from datakit.actions.linting import lint
+from datakit.actions.linting.lint import lint
 from datakit.actions.project import Project, open_project
 from datakit.actions.starting import start_dataset
 from datakit.errors import StateError, UsageError

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from hands import again, all_files, assert_clean, commit_edits, head
 
-from datakit.actions import lintruns
-from datakit.actions.linting import Linted, Request, lint, lint_and_fix
-from datakit.actions.preflight import error_rules
+from datakit.actions.linting import jobs
+from datakit.actions.linting.lint import Linted, Request, lint, lint_and_fix
+from datakit.actions.linting.preflight import error_rules
 from datakit.actions.project import Project
 from datakit.errors import ConfigError, UsageError
 from datakit.lint.collection import Collection
@@ -82,20 +82,20 @@ def test_a_crash_is_told_whatever_was_asked_for(advanced: Project, monkeypatch: 
     import msgspec
 
     rules = [msgspec.structs.replace(rule, check=crashing) for rule in RULES.all() if rule.name == "stray-comma"]
-    monkeypatch.setattr(lintruns, "select", lambda *given, **named: rules)
+    monkeypatch.setattr(jobs, "select", lambda *given, **named: rules)
     for request in (Request(stages=("wip",), where="nothing_like_it"), Request(stages=("wip",), inside="aria")):
         assert told(lint(again(advanced), request)) == {("crashed-rule", "wip")}
 
 
 def test_the_memo_is_asked_until_something_changes(advanced: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    real = lintruns.run
+    real = jobs.run
 
     def counted(rules: list[Rule], collections: list[Collection], **named: object) -> object:
         asked.append(collections[0].stage)
         return real(rules, collections, **named)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(lintruns, "run", counted)
+    monkeypatch.setattr(jobs, "run", counted)
 
     def runs(request: Request = WIP) -> int:
         asked.clear()

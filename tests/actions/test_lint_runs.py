@@ -10,10 +10,11 @@ from subprocess import CompletedProcess
 import pytest
 from hands import again
 
-from datakit.actions import lintruns, looking
-from datakit.actions.allowing import allow, allowances
-from datakit.actions.linting import Request, fixes_of_folder, lint, lint_and_fix, lint_folder
-from datakit.actions.lintreports import diff_of
+from datakit.actions import looking
+from datakit.actions.linting import jobs
+from datakit.actions.linting.allowing import allow, allowances
+from datakit.actions.linting.lint import Request, fixes_of_folder, lint, lint_and_fix, lint_folder
+from datakit.actions.linting.reports import diff_of
 from datakit.actions.project import Project
 from datakit.errors import ConfigError, UsageError
 from datakit.lint.engine import Report
@@ -62,7 +63,7 @@ def test_a_second_run_reads_nothing_and_says_the_same(folder: Path, monkeypatch:
         raise AssertionError("was looked at again")
 
     monkeypatch.setattr(looking, "answer", refuse)
-    monkeypatch.setattr(lintruns, "run", refuse)
+    monkeypatch.setattr(jobs, "run", refuse)
     assert lint_folder(folder).report.findings == first.findings
     monkeypatch.undo()
 
@@ -129,10 +130,10 @@ def test_fixes_of_several_rules_are_one_operation(advanced: Project) -> None:
 
 def test_a_datasets_second_run_is_the_memos(advanced: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     first = lint(again(advanced)).report
-    real = lintruns.run
-    monkeypatch.setattr(lintruns, "run", None)
+    real = jobs.run
+    monkeypatch.setattr(jobs, "run", None)
     assert lint(again(advanced)).report.findings == first.findings
-    monkeypatch.setattr(lintruns, "run", real)
+    monkeypatch.setattr(jobs, "run", real)
     (advanced.dataset.root / CAPTION).write_text("aria, long_hair, hat, some_tag")
     assert ("underscore-in-tag", CAPTION) in told(lint(again(advanced)).report)
     (advanced.dataset.root / "dsk.toml").write_text('[lint.rules.underscore-in-tag]\nspelling = "underscores"\n')

@@ -11,11 +11,11 @@ import pytest
 from PIL import Image
 
 from datakit.actions import looking
-from datakit.actions.lintcontext import Context
-from datakit.actions.lintfolders import FolderFiles, folder_collection, folder_settings
-from datakit.actions.linting import Request, lint_folder
-from datakit.actions.lintplaces import Place
-from datakit.actions.watchedfiles import stamp_of
+from datakit.actions.linting.context import Context
+from datakit.actions.linting.folders import FolderFiles, folder_collection, folder_settings
+from datakit.actions.linting.lint import Request, lint_folder
+from datakit.actions.linting.places import Place
+from datakit.actions.linting.watched import stamp_of
 from datakit.errors import ConfigError
 from datakit.images.looks import MEASURED
 from datakit.lint.engine import Report

@@ -21,7 +21,7 @@ from typing import Any
 
 import msgspec
 
-from datakit.actions.lintcontext import token_counter
+from datakit.actions.linting.context import token_counter
 from datakit.config import decode
 from datakit.lint.context import Context, StageState, Training
 from datakit.lint.model import Rule

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from datakit.lint.buckets import fit, sizes
 from datakit.lint.context import Training
+from datakit.lint.facts.buckets import fit, sizes
 from trainer.data import buckets as trained
 
 SIDES = st.integers(1, 6000)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from datakit.actions.linting import Request, lint_folder
+from datakit.actions.linting.lint import Request, lint_folder
 from datakit.demo.background import BACKGROUNDS
 from datakit.demo.world import CHARACTERS, Scene, draw
 from datakit.lint.model import Finding

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datakit.lint.names import CLEAR_LENGTH, Names, distance, fold, serials
+from datakit.lint.facts.names import CLEAR_LENGTH, Names, distance, fold, serials
 
 words = st.text("ab1_", max_size=9)
 
@@ -86,7 +86,7 @@ def test_the_search_compares_with_few_names_however_many_there_are(shape: str, m
         asked.append((first, second))
         return distance(first, second, limit=limit)
 
-    monkeypatch.setattr("datakit.lint.names.distance", counted)
+    monkeypatch.setattr("datakit.lint.facts.names.distance", counted)
     known = Names(shape.format(number * 7919, number) for number in range(20_000))
     for number in range(0, 20_000, 100):
         known.nearest(shape.format(number * 7919, number)[1:])

@@ -9,15 +9,15 @@ from hypothesis import strategies as st
 from lint_cases import collection_of
 from lint_pictures import picture
 
-from datakit.actions.lintcontext import token_counter
+from datakit.actions.linting.context import token_counter
 from datakit.actions.tokenizing import load_tokenizer
 from datakit.lint.captions import read_caption
 from datakit.lint.context import Context
+from datakit.lint.facts.renaming import renamed, spelled_like
+from datakit.lint.facts.tokencounts import WordCounts, words_of
+from datakit.lint.facts.triggers import captions_by_concept, triggers_of
 from datakit.lint.model import Write
-from datakit.lint.renamed_tags import renamed, spelled_like
 from datakit.lint.rules import cut_tag, missing_trigger, misspelt_tag, repeated_caption
-from datakit.lint.tokencounts import WordCounts, words_of
-from datakit.lint.triggers import captions_by_concept, triggers_of
 from datakit.tags.vocabulary.compiling import Source, compile_vocabulary
 
 COUNTER = token_counter()

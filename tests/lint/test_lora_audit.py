@@ -13,7 +13,7 @@ import pytest
 from lint_pictures import picture
 from PIL import Image
 
-from datakit.actions.linting import Request, lint_folder
+from datakit.actions.linting.lint import Request, lint_folder
 from datakit.lint.model import Finding
 from datakit.model.item import split_path
 

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from lint_cases import Tree, collection_of
 
 from datakit.lint.captions import read_caption
-from datakit.lint.characters import is_blank
 from datakit.lint.engine import CRASH_CODE, RULES, run
+from datakit.lint.facts.characters import is_blank
+from datakit.lint.facts.ordering import by_order
 from datakit.lint.fixes import plan_fixes
 from datakit.lint.mending import MOST_ROUNDS, mend
 from datakit.lint.model import Rule
-from datakit.lint.ordering import by_order
 from datakit.lint.overlay import overlaid
 from datakit.model.item import stem_of
 

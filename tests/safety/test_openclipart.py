@@ -20,7 +20,7 @@ from PIL import Image
 
 from datakit.actions.advancing import run_stage
 from datakit.actions.importing import import_folder
-from datakit.actions.linting import lint
+from datakit.actions.linting.lint import lint
 from datakit.actions.project import open_project
 from datakit.actions.starting import start_dataset
 from datakit.images.decode import PIXEL_LIMIT

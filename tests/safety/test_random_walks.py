@@ -15,7 +15,7 @@ from datakit.actions.advancing import advance
 from datakit.actions.branching import merge, switch
 from datakit.actions.deciding import drop, keep
 from datakit.actions.importing import import_folder
-from datakit.actions.linting import lint_and_fix
+from datakit.actions.linting.lint import lint_and_fix
 from datakit.actions.project import Project
 from datakit.actions.renaming import rename
 from datakit.actions.reporting import read_status

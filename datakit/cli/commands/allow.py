@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from datakit.actions.allowing import allow, allowances
+from datakit.actions.linting.allowing import allow, allowances
 from datakit.actions.project import open_project
 from datakit.cli.output import say, say_json
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from datakit.actions.baking import LEDGER, bake
-from datakit.actions.preflight import in_words
+from datakit.actions.linting.preflight import in_words
 from datakit.actions.project import open_project
 from datakit.cli.output import note, say, say_json
 

@@ -7,9 +7,17 @@ from typing import Any
 
 import click
 
-from datakit.actions.linting import Linted, Request, fixes_of_folder, fixes_of_stages, lint, lint_and_fix, lint_folder
-from datakit.actions.lintplaces import Place, find_place
-from datakit.actions.lintreports import diff_of, formats, render
+from datakit.actions.linting.lint import (
+    Linted,
+    Request,
+    fixes_of_folder,
+    fixes_of_stages,
+    lint,
+    lint_and_fix,
+    lint_folder,
+)
+from datakit.actions.linting.places import Place, find_place
+from datakit.actions.linting.reports import diff_of, formats, render
 from datakit.cli.findings import print_mended, print_report
 from datakit.cli.output import Bar, note, say, say_words
 

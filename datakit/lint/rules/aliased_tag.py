@@ -32,10 +32,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from datakit.lint.collection import FOLDER, Collection
+from datakit.lint.facts.piecewise import can_be_written, own_words
+from datakit.lint.facts.renaming import renamed
+from datakit.lint.facts.triggers import concept_words
 from datakit.lint.model import Change, Finding, Rule
-from datakit.lint.piecewise import can_be_written, own_words
-from datakit.lint.renamed_tags import renamed
-from datakit.lint.triggers import concept_words
 from datakit.lint.words import listed
 from datakit.model.item import concept_of
 from datakit.tags.names import to_prompt

@@ -34,8 +34,8 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from datakit.lint.collection import FOLDER, Collection
+from datakit.lint.facts.piecewise import is_tag, own_words
 from datakit.lint.model import Finding, Rule
-from datakit.lint.piecewise import is_tag, own_words
 from datakit.lint.words import listed
 from datakit.tags.names import KAOMOJI, to_canonical
 

@@ -31,8 +31,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from datakit.lint.characters import is_blank
 from datakit.lint.collection import ALL_STAGES, Collection
+from datakit.lint.facts.characters import is_blank
 from datakit.lint.model import Effect, Finding, Rule
 
 

@@ -39,8 +39,8 @@ import msgspec
 
 from datakit.images.looks import MEASURED
 from datakit.lint.collection import ALL_STAGES, Collection
+from datakit.lint.facts.pictures import PILLOW_LIMIT_PX, cure, readable, shown_size
 from datakit.lint.model import Effect, Finding, Rule
-from datakit.lint.pictures import PILLOW_LIMIT_PX, cure, readable, shown_size
 
 _STRICT: Final = "dsk"
 """The trainer that takes Pillow's warning, at half of its limit, for an error."""

@@ -33,7 +33,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from datakit.lint.collection import TRAINED_STAGES, Collection
-from datakit.lint.lists import lists_of
+from datakit.lint.facts.lists import lists_of
 from datakit.lint.model import Finding, Rule
 from datakit.lint.words import counted, listed
 

@@ -33,8 +33,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from datakit.lint.characters import is_blank, rewritten
 from datakit.lint.collection import ALL_STAGES, Collection
+from datakit.lint.facts.characters import is_blank, rewritten
 from datakit.lint.model import Change, Effect, Finding, Rule
 from datakit.lint.words import shortened
 

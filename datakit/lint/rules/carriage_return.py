@@ -29,8 +29,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from datakit.lint.characters import rewritten, written_captions
 from datakit.lint.collection import CAPTION_STAGES, Collection
+from datakit.lint.facts.characters import rewritten, written_captions
 from datakit.lint.model import Change, Effect, Finding, Rule
 
 

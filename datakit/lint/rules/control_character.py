@@ -31,8 +31,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from datakit.lint.characters import CONTROLS, code_points, rewritten, written_captions
 from datakit.lint.collection import CAPTION_STAGES, Collection
+from datakit.lint.facts.characters import CONTROLS, code_points, rewritten, written_captions
 from datakit.lint.model import Change, Finding, Rule
 from datakit.lint.words import listed
 

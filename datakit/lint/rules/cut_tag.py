@@ -35,8 +35,8 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from datakit.lint.collection import FOLDER, Collection
+from datakit.lint.facts.tokencounts import trained_text, word_counts, words_of
 from datakit.lint.model import Effect, Finding, Rule
-from datakit.lint.tokencounts import trained_text, word_counts, words_of
 from datakit.lint.words import listed
 from datakit.tags.tokens import CHUNK
 

@@ -31,8 +31,8 @@ from collections.abc import Iterator
 
 from datakit.images.looks import MEASURED
 from datakit.lint.collection import ALL_STAGES, Collection
+from datakit.lint.facts.pictures import cure, is_clipped, readable
 from datakit.lint.model import Finding, Rule
-from datakit.lint.pictures import cure, is_clipped, readable
 
 
 def check(collection: Collection) -> Iterator[Finding]:

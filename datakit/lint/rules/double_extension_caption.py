@@ -33,8 +33,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from datakit.lint.collection import ALL_STAGES, Collection
+from datakit.lint.facts.sidecars import WITHOUT_CAPTION, misnamed
 from datakit.lint.model import Change, Finding, Rename, Rule
-from datakit.lint.sidecars import WITHOUT_CAPTION, misnamed
 from datakit.model.item import stem_of
 
 

@@ -31,8 +31,8 @@ from collections.abc import Iterator, Sequence
 
 from datakit.lint.captions import Caption
 from datakit.lint.collection import FOLDER, Collection
+from datakit.lint.facts.piecewise import can_be_written, is_tag, lines_of, without
 from datakit.lint.model import Change, Effect, Finding, Rule
-from datakit.lint.piecewise import can_be_written, is_tag, lines_of, without
 from datakit.lint.words import listed
 from datakit.tags.vocabulary.known import Vocabulary
 

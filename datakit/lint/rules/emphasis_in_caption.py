@@ -36,8 +36,8 @@ from typing import Final
 
 from datakit.lint.captions import Caption
 from datakit.lint.collection import CAPTION_STAGES, Collection
+from datakit.lint.facts.piecewise import written
 from datakit.lint.model import Change, Effect, Finding, Rule
-from datakit.lint.piecewise import written
 from datakit.lint.words import listed
 from datakit.tags.captions import split_prose
 from datakit.tags.emphasis import has_emphasis, strip_emphasis

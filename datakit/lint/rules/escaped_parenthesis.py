@@ -34,8 +34,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from datakit.lint.collection import FOLDER, Collection
+from datakit.lint.facts.piecewise import can_be_written, is_same_tag, is_tag, respelled
 from datakit.lint.model import Change, Effect, Finding, Rule
-from datakit.lint.piecewise import can_be_written, is_same_tag, is_tag, respelled
 from datakit.lint.words import listed
 
 _ESCAPED: Final = re.compile(r"\\([()\[\]])")

@@ -32,7 +32,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from datakit.lint.collection import ALL_STAGES, CONTENT, FOLDER, Collection
-from datakit.lint.holdout import is_held_out
+from datakit.lint.facts.holdout import is_held_out
 from datakit.lint.model import Finding, Rule
 from datakit.model.item import CAPTION_EXTENSION, split_path
 

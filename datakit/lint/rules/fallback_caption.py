@@ -38,8 +38,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from datakit.lint.collection import CAPTION_STAGES, Collection
+from datakit.lint.facts.sidecars import caption_extensions, has_caption
 from datakit.lint.model import Effect, Finding, Rule
-from datakit.lint.sidecars import caption_extensions, has_caption
 from datakit.model.item import stem_of
 
 _NUM_CUT: Final = 4

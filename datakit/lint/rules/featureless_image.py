@@ -40,8 +40,8 @@ import msgspec
 
 from datakit.images.looks import MEASURED
 from datakit.lint.collection import ALL_STAGES, Collection
+from datakit.lint.facts.pictures import cure, measured
 from datakit.lint.model import Finding, Rule
-from datakit.lint.pictures import cure, measured
 
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 

@@ -37,7 +37,7 @@ from typing import Annotated
 import msgspec
 
 from datakit.lint.collection import TRAINED_STAGES, Collection
-from datakit.lint.holdout import by_concept
+from datakit.lint.facts.holdout import by_concept
 from datakit.lint.model import Finding, Rule
 from datakit.lint.words import counted, listed
 

@@ -37,8 +37,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from datakit.lint.collection import ALL_STAGES, FOLDER, Collection
+from datakit.lint.facts.sidecars import CAPTION_LIKE, folders_with_images, is_system_file
 from datakit.lint.model import Effect, Finding, Rule
-from datakit.lint.sidecars import CAPTION_LIKE, folders_with_images, is_system_file
 from datakit.model.item import concept_of, is_image, split_path, stem_of
 
 _KINDS: Final = {

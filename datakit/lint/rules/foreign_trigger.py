@@ -33,9 +33,9 @@ from collections.abc import Iterator, Mapping
 
 from datakit.lint.captions import Caption
 from datakit.lint.collection import FOLDER, Collection
-from datakit.lint.holdout import is_held_out
+from datakit.lint.facts.holdout import is_held_out
+from datakit.lint.facts.triggers import Trigger, captions_by_concept, triggers_of
 from datakit.lint.model import Finding, Rule
-from datakit.lint.triggers import Trigger, captions_by_concept, triggers_of
 from datakit.lint.words import listed
 from datakit.model.item import concept_of
 from datakit.tags.exclusive import ONE_OF

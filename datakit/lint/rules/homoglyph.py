@@ -33,8 +33,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from datakit.lint.characters import rewritten, written_captions
 from datakit.lint.collection import CAPTION_STAGES, Collection
+from datakit.lint.facts.characters import rewritten, written_captions
 from datakit.lint.model import Change, Finding, Rule
 from datakit.lint.words import listed
 

@@ -33,8 +33,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from datakit.lint.collection import FOLDER, Collection
+from datakit.lint.facts.piecewise import can_be_written, own_words, without
 from datakit.lint.model import Change, Finding, Rule
-from datakit.lint.piecewise import can_be_written, own_words, without
 from datakit.lint.words import listed
 from datakit.tags.names import to_prompt
 

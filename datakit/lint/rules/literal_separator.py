@@ -34,8 +34,8 @@ from typing import Final
 
 from datakit.lint.captions import Caption
 from datakit.lint.collection import FOLDER, Collection
+from datakit.lint.facts.piecewise import can_be_written, written
 from datakit.lint.model import Change, Effect, Finding, Rule
-from datakit.lint.piecewise import can_be_written, written
 from datakit.lint.words import counted, listed
 
 _BLANKS: Final = r"[^\S\r\n]*"

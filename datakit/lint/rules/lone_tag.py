@@ -42,8 +42,8 @@ import msgspec
 
 from datakit.lint.captions import Caption
 from datakit.lint.collection import FOLDER, Collection
+from datakit.lint.facts.triggers import captions_by_concept
 from datakit.lint.model import Finding, Rule
-from datakit.lint.triggers import captions_by_concept
 from datakit.lint.words import counted
 from datakit.tags.names import to_prompt
 from datakit.tags.traits import family_of

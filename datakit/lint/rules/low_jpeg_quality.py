@@ -37,8 +37,8 @@ import msgspec
 
 from datakit.images.looks import MEASURED
 from datakit.lint.collection import ALL_STAGES, Collection
+from datakit.lint.facts.pictures import cure, measured
 from datakit.lint.model import Finding, Rule
-from datakit.lint.pictures import cure, measured
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):

@@ -35,7 +35,7 @@ from typing import Annotated
 import msgspec
 
 from datakit.lint.collection import TRAINED_STAGES, Collection
-from datakit.lint.holdout import trained_images
+from datakit.lint.facts.holdout import trained_images
 from datakit.lint.model import Finding, Rule
 
 

@@ -37,8 +37,8 @@ from typing import Final
 
 from datakit.lint.captions import Caption
 from datakit.lint.collection import FOLDER, Collection
+from datakit.lint.facts.piecewise import can_be_written, own_words, without
 from datakit.lint.model import Change, Finding, Rule
-from datakit.lint.piecewise import can_be_written, own_words, without
 from datakit.lint.words import listed
 from datakit.tags.vocabulary.known import UNKNOWN
 

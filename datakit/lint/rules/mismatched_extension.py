@@ -38,8 +38,8 @@ from typing import Final
 
 from datakit.images.looks import MEASURED
 from datakit.lint.collection import ALL_STAGES, Collection
+from datakit.lint.facts.pictures import readable
 from datakit.lint.model import Change, Finding, Rename, Rule
-from datakit.lint.pictures import readable
 from datakit.model.item import IMAGE_EXTENSIONS, split_path, stem_of
 
 _ALIASES: Final = {"jpg": "jpeg", "tif": "tiff"}

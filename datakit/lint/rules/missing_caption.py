@@ -40,8 +40,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from datakit.lint.collection import CAPTION_STAGES, Collection
+from datakit.lint.facts.sidecars import WITHOUT_CAPTION, caption_extensions, has_caption, misnamed
 from datakit.lint.model import Finding, Rule
-from datakit.lint.sidecars import WITHOUT_CAPTION, caption_extensions, has_caption, misnamed
 from datakit.model.item import CAPTION_EXTENSION, stem_of
 
 

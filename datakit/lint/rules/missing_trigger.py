@@ -44,10 +44,18 @@ import msgspec
 
 from datakit.lint.captions import Caption, read_caption
 from datakit.lint.collection import FOLDER, Collection
+from datakit.lint.facts.piecewise import can_be_written, without, written
+from datakit.lint.facts.renaming import spelled_like
+from datakit.lint.facts.triggers import (
+    LEAST_SHARE,
+    Trigger,
+    captions_by_concept,
+    is_model_word,
+    opens,
+    says,
+    triggers_of,
+)
 from datakit.lint.model import Change, Finding, Rule, Write
-from datakit.lint.piecewise import can_be_written, without, written
-from datakit.lint.renamed_tags import spelled_like
-from datakit.lint.triggers import LEAST_SHARE, Trigger, captions_by_concept, is_model_word, opens, says, triggers_of
 from datakit.lint.words import listed
 from datakit.model.item import concept_of
 from datakit.tags.names import to_prompt

@@ -40,10 +40,10 @@ from functools import lru_cache
 import msgspec
 
 from datakit.lint.collection import FOLDER, Collection
+from datakit.lint.facts.piecewise import can_be_written
+from datakit.lint.facts.renaming import renamed
+from datakit.lint.facts.unknown import unknown_tags
 from datakit.lint.model import Change, Finding, Rule
-from datakit.lint.piecewise import can_be_written
-from datakit.lint.renamed_tags import renamed
-from datakit.lint.unknown import unknown_tags
 from datakit.lint.words import listed
 from datakit.tags.names import to_prompt
 from datakit.tags.typos import NameIndex

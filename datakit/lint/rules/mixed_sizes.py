@@ -34,7 +34,7 @@ from collections.abc import Iterator
 
 from datakit.images.looks import MEASURED
 from datakit.lint.collection import TRAINED_STAGES, Collection
-from datakit.lint.holdout import trained_images
+from datakit.lint.facts.holdout import trained_images
 from datakit.lint.model import Finding, Rule
 from datakit.lint.words import counted, listed
 

@@ -38,8 +38,8 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from datakit.lint.captions import Caption
-from datakit.lint.characters import is_blank, rewritten, written_captions
 from datakit.lint.collection import CAPTION_STAGES, FOLDER, Collection
+from datakit.lint.facts.characters import is_blank, rewritten, written_captions
 from datakit.lint.model import Change, Effect, Finding, Rule
 from datakit.lint.words import counted
 from datakit.tags.captions import looks_like_prose

@@ -43,7 +43,7 @@ import msgspec
 
 from datakit.images.looks import HASHED, MEASURED
 from datakit.lint.collection import ALL_STAGES, CONTENT, FOLDER, Collection
-from datakit.lint.holdout import is_held_out
+from datakit.lint.facts.holdout import is_held_out
 from datakit.lint.model import Finding, Rule
 from datakit.model.item import CAPTION_EXTENSION, split_path
 

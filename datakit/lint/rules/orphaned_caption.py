@@ -51,10 +51,10 @@ from typing import Final
 import msgspec
 
 from datakit.lint.collection import ALL_STAGES, Collection
+from datakit.lint.facts.names import Guess, Names
+from datakit.lint.facts.ordering import by_order
+from datakit.lint.facts.sidecars import is_double
 from datakit.lint.model import Change, Finding, Rename, Rule
-from datakit.lint.names import Guess, Names
-from datakit.lint.ordering import by_order
-from datakit.lint.sidecars import is_double
 from datakit.model.item import CAPTION_EXTENSION, concept_of, is_image, split_path, stem_of
 
 NO_CAPTIONS: Final = frozenset({"readme", "license", "multiply"})

@@ -39,8 +39,8 @@ import msgspec
 
 from datakit.images.looks import MEASURED
 from datakit.lint.collection import ALL_STAGES, Collection
+from datakit.lint.facts.pictures import PILLOW_LIMIT_PX, cure, readable, shown_size
 from datakit.lint.model import Finding, Rule
-from datakit.lint.pictures import PILLOW_LIMIT_PX, cure, readable, shown_size
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):

@@ -35,9 +35,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from datakit.images.looks import MEASURED
-from datakit.lint.buckets import Size, fit
 from datakit.lint.collection import FOLDER, TRAINED_STAGES, Collection
-from datakit.lint.holdout import trained_images
+from datakit.lint.facts.buckets import Size, fit
+from datakit.lint.facts.holdout import trained_images
 from datakit.lint.model import Effect, Finding, Rule
 from datakit.lint.words import counted, listed
 from datakit.model.item import concept_of, split_path, stem_of

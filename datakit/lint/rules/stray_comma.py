@@ -34,8 +34,8 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from datakit.lint.collection import FOLDER, Collection
+from datakit.lint.facts.piecewise import can_be_written, written
 from datakit.lint.model import Change, Effect, Finding, Rule
-from datakit.lint.piecewise import can_be_written, written
 
 _AT_START: Final = re.compile(r"\A\s*(?:,[^\S\r\n]*)+")
 _AT_END: Final = re.compile(r"(?<![^\S\r\n])[^\S\r\n]*(?:,[^\S\r\n]*)*,(\s*)\Z")

@@ -34,8 +34,8 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from datakit.lint.collection import ALL_STAGES, FOLDER, Collection
+from datakit.lint.facts.sidecars import is_system_file
 from datakit.lint.model import Change, Delete, Effect, Finding, Rule
-from datakit.lint.sidecars import is_system_file
 from datakit.model.item import stem_of
 
 _UNSEEN: Final = Effect("info", "does not see it")

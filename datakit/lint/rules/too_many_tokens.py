@@ -34,8 +34,8 @@ from collections.abc import Iterator
 from datakit.lint.captions import Caption
 from datakit.lint.collection import FOLDER, Collection
 from datakit.lint.context import Context
+from datakit.lint.facts.tokencounts import WordCounts, trained_text, word_counts, words_of
 from datakit.lint.model import Effect, Finding, Rule
-from datakit.lint.tokencounts import WordCounts, trained_text, word_counts, words_of
 from datakit.lint.words import listed, shortened
 
 

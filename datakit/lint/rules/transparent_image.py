@@ -34,8 +34,8 @@ from collections.abc import Iterator
 
 from datakit.images.looks import MEASURED
 from datakit.lint.collection import ALL_STAGES, Collection
+from datakit.lint.facts.pictures import cure, readable
 from datakit.lint.model import Effect, Finding, Rule
-from datakit.lint.pictures import cure, readable
 
 
 def check(collection: Collection) -> Iterator[Finding]:

@@ -33,8 +33,8 @@ from typing import Final
 
 from datakit.images.looks import MEASURED
 from datakit.lint.collection import ALL_STAGES, Collection
+from datakit.lint.facts.pictures import cure, readable
 from datakit.lint.model import Effect, Finding, Rule
-from datakit.lint.pictures import cure, readable
 
 _SEEN: Final = {
     2: "mirrored",

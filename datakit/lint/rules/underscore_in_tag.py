@@ -41,8 +41,8 @@ from typing import Final, Literal
 import msgspec
 
 from datakit.lint.collection import FOLDER, Collection
+from datakit.lint.facts.piecewise import can_be_written, is_same_tag, is_tag, own_words, respelled
 from datakit.lint.model import Change, Effect, Finding, Rule
-from datakit.lint.piecewise import can_be_written, is_same_tag, is_tag, own_words, respelled
 from datakit.lint.words import counted, listed
 from datakit.tags.names import KAOMOJI, to_canonical
 

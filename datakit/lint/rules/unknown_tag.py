@@ -36,8 +36,8 @@ from collections.abc import Iterator
 import msgspec
 
 from datakit.lint.collection import FOLDER, Collection
+from datakit.lint.facts.unknown import unknown_tags
 from datakit.lint.model import Finding, Rule
-from datakit.lint.unknown import unknown_tags
 from datakit.lint.words import counted, shortened
 
 

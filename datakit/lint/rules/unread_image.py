@@ -34,8 +34,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from datakit.lint.collection import TRAINED_STAGES, Collection
+from datakit.lint.facts.pictures import cure
 from datakit.lint.model import Effect, Finding, Rule
-from datakit.lint.pictures import cure
 from datakit.lint.targets.model import Target
 from datakit.lint.words import listed
 from datakit.model.item import split_path, stem_of

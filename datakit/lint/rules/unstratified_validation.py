@@ -32,8 +32,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from datakit.lint.collection import TRAINED_STAGES, Collection
-from datakit.lint.holdout import is_held_out, trained_concept
-from datakit.lint.lists import lists_of
+from datakit.lint.facts.holdout import is_held_out, trained_concept
+from datakit.lint.facts.lists import lists_of
 from datakit.lint.model import Finding, Rule
 from datakit.lint.words import listed
 from datakit.model.item import concept_of

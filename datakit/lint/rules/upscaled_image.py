@@ -38,10 +38,10 @@ from typing import Annotated
 import msgspec
 
 from datakit.images.looks import MEASURED
-from datakit.lint.buckets import fit
 from datakit.lint.collection import ALL_STAGES, Collection
+from datakit.lint.facts.buckets import fit
+from datakit.lint.facts.pictures import cure, readable, shown_size
 from datakit.lint.model import Effect, Finding, Rule
-from datakit.lint.pictures import cure, readable, shown_size
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):

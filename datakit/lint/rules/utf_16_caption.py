@@ -28,8 +28,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from datakit.lint.characters import is_blank, rewritten
 from datakit.lint.collection import ALL_STAGES, Collection
+from datakit.lint.facts.characters import is_blank, rewritten
 from datakit.lint.model import Change, Effect, Finding, Rule
 
 

@@ -33,8 +33,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from datakit.lint.collection import FOLDER, Collection
+from datakit.lint.facts.piecewise import own_words
 from datakit.lint.model import Finding, Rule
-from datakit.lint.piecewise import own_words
 from datakit.lint.words import listed
 
 _SITES: Final = (

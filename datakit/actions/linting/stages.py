@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any
 
-from datakit.actions.lintcontext import StageContexts
+from datakit.actions.linting.context import StageContexts
 from datakit.actions.looking import ABSENT, look_at
 from datakit.actions.project import Project
 from datakit.errors import InputError

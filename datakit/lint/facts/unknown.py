@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from datakit.lint.collection import Collection
-from datakit.lint.piecewise import is_tag, own_words
-from datakit.lint.triggers import concept_words, is_model_word
+from datakit.lint.facts.piecewise import is_tag, own_words
+from datakit.lint.facts.triggers import concept_words, is_model_word
 from datakit.model.item import concept_of
 from datakit.tags.emphasis import has_emphasis
 from datakit.tags.names import to_canonical

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from datakit.actions.exporting import export_staleness, read_manifest
+from datakit.actions.manifests import export_staleness, read_manifest
 from datakit.actions.project import Project
 from datakit.actions.tokenizing import load_tokenizer
 from datakit.config import check_keys, decode, digest

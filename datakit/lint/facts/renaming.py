@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from datakit.lint.captions import Caption, read_caption
+from datakit.lint.facts.piecewise import respelled, without
 from datakit.lint.model import Change, Write
-from datakit.lint.piecewise import respelled, without
 from datakit.tags.names import KAOMOJI, to_canonical, to_prompt
 
 

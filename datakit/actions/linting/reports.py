@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from datakit import __version__
-from datakit.actions.linting import Fixes
+from datakit.actions.linting.lint import Fixes
 from datakit.images.decode import UnreadableImage, read_bounded
 from datakit.images.thumbnail import make_thumbnail
 from datakit.lint.engine import Report

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from datakit.actions.lintcontext import training_of
+from datakit.actions.linting.context import training_of
 from datakit.actions.looking import ABSENT, look_at
 from datakit.config import CONFIG_NAME, check_keys, decode, read_toml
 from datakit.errors import ConfigError, InputError

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from datakit.actions.lintruns import (
+from datakit.actions.linting.jobs import (
     EVERYTHING,
     Asked,
     Request,

@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 from typing import Final
 
-from datakit.actions.lintfolders import walk
-from datakit.actions.lintplaces import Place
-from datakit.actions.lintstages import STAGES_OF_IMAGES
+from datakit.actions.linting.folders import walk
+from datakit.actions.linting.places import Place
+from datakit.actions.linting.stages import STAGES_OF_IMAGES
 from datakit.config import CONFIG_NAME
 from datakit.errors import InputError
 from datakit.lint.settings import FOLDER_CONFIG

@@ -11,10 +11,10 @@ from typing import Final, NamedTuple
 import msgspec
 
 from datakit import __version__
-from datakit.actions.lintcontext import options_of, targets_named, token_counter
-from datakit.actions.lintfolders import FolderFiles, folder_collection, folder_settings
-from datakit.actions.lintquery import Matcher
-from datakit.actions.lintstages import STAGES_OF_IMAGES, DatasetFiles, needed_looks, stage_collections
+from datakit.actions.linting.context import options_of, targets_named, token_counter
+from datakit.actions.linting.folders import FolderFiles, folder_collection, folder_settings
+from datakit.actions.linting.query import Matcher
+from datakit.actions.linting.stages import STAGES_OF_IMAGES, DatasetFiles, needed_looks, stage_collections
 from datakit.actions.project import Project
 from datakit.config import CONFIG_NAME
 from datakit.errors import InputError, UsageError

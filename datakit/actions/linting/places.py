@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from datakit.actions.lintstages import STAGES_OF_IMAGES
+from datakit.actions.linting.stages import STAGES_OF_IMAGES
 from datakit.actions.project import Project, open_project
 from datakit.errors import RepositoryError, UsageError, WriteError
 from datakit.registry import nearest

@@ -6,9 +6,14 @@ from collections.abc import Collection as Names
 from collections.abc import Sequence
 from typing import Final
 
+from datakit.actions.linting.context import targets_named
+from datakit.actions.linting.lint import Request, lint
+from datakit.actions.looking import ABSENT
 from datakit.actions.project import Counted, Project
 from datakit.errors import StateError
 from datakit.exports.model import Ignored
+from datakit.lint.engine import RULES
+from datakit.lint.selection import ALL, levels_of, select
 from datakit.model.order import WIP
 from datakit.model.progress import Progress, silent
 
@@ -35,9 +40,6 @@ def preflight(
     Raises:
         StateError: there are errors, and no `force`; names the first ones and the cure.
     """
-    from datakit.actions.linting import Request, lint  # it asks how exports stand, and they come here
-    from datakit.actions.looking import ABSENT
-
     rules = error_rules(project, target, mended)
     if not rules:
         return ()
@@ -58,10 +60,6 @@ def error_rules(project: Project, target: str, mended: Names[str] = ()) -> tuple
     Raises:
         UsageError: no such trainer.
     """
-    from datakit.actions.lintcontext import targets_named
-    from datakit.lint.engine import RULES
-    from datakit.lint.selection import ALL, levels_of, select
-
     settings = project.lint_settings
     aims = targets_named([target])
     running = select(RULES.all(), settings.select or (ALL,), settings.ignore, preview=settings.preview)

@@ -1,0 +1,1 @@
+"""dsk lint: what is asked, of which files, and how it is told."""
