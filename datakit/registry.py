@@ -27,17 +27,21 @@ def nearest(name: str, known: list[str], *, cutoff: float = 0.5) -> str:
 
 
 class Family(Generic[T]):
-    """All modules of `package` that hold a constant `constant` of type `kind`."""
+    """All modules of `package` that hold a constant `constant` of type `kind`.
 
-    def __init__(self, package: str, kind: type[T], constant: str, *, word: str) -> None:
+    A member's name is its module's; with `hyphens`, as users type it: `kohya_gui.py` is `kohya-gui`.
+    """
+
+    def __init__(self, package: str, kind: type[T], constant: str, *, word: str, hyphens: bool = False) -> None:
         self.package = package
         self.kind = kind
         self.constant = constant
         self.word = word
+        self.hyphens = hyphens
 
     @cached_property
     def files(self) -> dict[str, Path]:
-        """Module name → source file, sorted by name."""
+        """Name → source file, sorted by name."""
         spec = importlib.util.find_spec(self.package)
         if spec is None or not spec.submodule_search_locations:
             raise UsageError(f"package {self.package} is not installed")
@@ -45,8 +49,8 @@ class Family(Generic[T]):
         for folder in spec.submodule_search_locations:
             for path in sorted(Path(folder).glob("*.py")):
                 if not path.stem.startswith("_") and self._declares(path):
-                    found[path.stem] = path
-        return found
+                    found[path.stem.replace("_", "-") if self.hyphens else path.stem] = path
+        return dict(sorted(found.items()))
 
     def _declares(self, path: Path) -> bool:
         return re.search(rf"^{self.constant}\b *[:=]", path.read_text("utf-8"), re.MULTILINE) is not None
@@ -68,10 +72,10 @@ class Family(Generic[T]):
         Raises:
             UsageError: no such name (the nearest is named).
         """
-        self._file(name)
-        value = getattr(importlib.import_module(f"{self.package}.{name}"), self.constant)
+        module = self._file(name).stem
+        value = getattr(importlib.import_module(f"{self.package}.{module}"), self.constant)
         if not isinstance(value, self.kind):
-            raise TypeError(f"{self.package}.{name}.{self.constant} is not a {self.kind.__name__}")
+            raise TypeError(f"{self.package}.{module}.{self.constant} is not a {self.kind.__name__}")
         return value
 
     def all(self) -> Iterator[T]:

@@ -16,11 +16,12 @@ from datakit.actions.starting import toml_value
 from datakit.cli.main import COMMANDS, cli
 from datakit.config import field_docs, inner_tables
 from datakit.exports.model import EXPORTS
+from datakit.exports.settings import Common, Concept, Weight
 from datakit.lint.engine import RULES
 from datakit.lint.model import LETTERS, Rule
 from datakit.lint.pages import page_of, severities_of, summary_of_rule, table, titles
 from datakit.lint.settings import Allow, LintSettings, TrainingSettings
-from datakit.model.order import ORDER
+from datakit.model.order import EXPORT, ORDER
 from datakit.repo.vocabularies import VOCAB, VocabSettings
 from trainer.config import defaults
 
@@ -70,17 +71,25 @@ def config_page() -> str:
     for name in ORDER:
         stage = STAGES.load(name)
         parts.append(f"\n## [{name}]\n\n{STAGES.summary(name)}.\n\n{_table(stage.settings)}")
+        parts += _export_sections() if name == EXPORT else []
         parts += _inner_sections(name, stage.settings)
-    parts += [
-        f"\n## [export.{name}]\n\n{EXPORTS.summary(name)}.\n\n{_table(EXPORTS.load(name).settings)}"
-        for name in EXPORTS.names()
-    ]
     parts.append(
         f"\n## [{VOCAB}]\n\nWhat is known of tags: see [vocabulary](../vocabulary.md).\n\n{_table(VocabSettings)}"
     )
     parts += _lint_sections()
     parts.append("\n## [bake]\n\nTables of the trainer, passed on to it: see [trainer](trainer.md).\n")
     return "".join(parts)
+
+
+def _export_sections() -> Iterator[str]:
+    """What all formats are asked, the tables inside, and one for each format."""
+    yield "\nSettings of all formats; each may stand in `[export.<format>]` too, for that one alone.\n\n" + _table(
+        Common
+    )
+    yield f"\n### [export.concepts.<name>]\n\n{' '.join((Concept.__doc__ or '').split())}\n\n{_table(Concept)}"
+    yield f"\n### [[export.weights]]\n\n{' '.join((Weight.__doc__ or '').split())}\n\n{_table(Weight)}"
+    for name in EXPORTS.names():
+        yield f"\n### [export.{name}]\n\n{EXPORTS.summary(name)}.\n\n{_table(EXPORTS.load(name).settings)}"
 
 
 def _lint_sections() -> Iterator[str]:

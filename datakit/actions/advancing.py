@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from datakit.actions.exporting import export_all
+from datakit.actions.exporting.writing import export_all
 from datakit.actions.project import Project
 from datakit.errors import StateError, UsageError
 from datakit.model.order import COMPUTED, EXPORT, ORDER, RAW

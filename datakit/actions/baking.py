@@ -20,9 +20,9 @@ from typing import Any, Final
 
 import msgspec
 
-from datakit.actions.exporting import stale_before_wip
+from datakit.actions.exporting.manifests import export_staleness, read_manifest
+from datakit.actions.exporting.writing import stale_before_wip
 from datakit.actions.linting.preflight import OURS, preflight
-from datakit.actions.manifests import export_staleness, read_manifest
 from datakit.actions.project import BAKE, Project
 from datakit.config import CONFIG_NAME, read_toml
 from datakit.errors import ConfigError, InputError, StateError, TrainerError
@@ -123,7 +123,7 @@ def _current_manifest(project: Project) -> Manifest:
     if stale:
         stage, reason = next(iter(stale.items()))
         raise StateError(f"{stage} is out of date: {reason}", hint="dsk advance, then dsk bake")
-    reason = export_staleness(dataset, root, EXPORTS.load(FORMAT), project.export_settings(FORMAT))
+    reason = export_staleness(project, root, FORMAT)
     manifest = read_manifest(dataset, root, FORMAT)
     if manifest is None:
         raise StateError("nothing to train on: wip is not exported yet", hint=f"dsk export --format {FORMAT}")

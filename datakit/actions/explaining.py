@@ -8,9 +8,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from datakit.actions.manifests import export_staleness, read_manifest
+from datakit.actions.exporting.manifests import export_staleness, read_manifest
 from datakit.actions.project import Project
-from datakit.exports.model import EXPORTS
 from datakit.model.item import split_path
 from datakit.model.lock import Dropped, Lock
 from datakit.model.order import COMPUTED, EXPORT, RAW, WIP, before
@@ -208,7 +207,7 @@ class _Explainer:
     def _exports(self) -> Iterator[Verdict]:
         for name in self._project.settings(EXPORT).formats:
             manifest = read_manifest(self._dataset, self._root, name)
-            stale = export_staleness(self._dataset, self._root, EXPORTS.load(name), self._project.export_settings(name))
+            stale = export_staleness(self._project, self._root, name)
             path = f"{EXPORT}/{name}/{manifest.items[self._key]}" if manifest and self._key in manifest.items else ""
             is_there = bool(path and self._root and find(self._dataset.objects, self._root, path))
             verdict = Verdict(stage=EXPORT, standing="there", path=path) if is_there else self._not_exported(stale)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from datakit.actions.advancing import check_stage
-from datakit.actions.manifests import export_staleness
+from datakit.actions.exporting.manifests import export_staleness
 from datakit.actions.project import Project
-from datakit.exports.model import EXPORTS
 from datakit.model.order import EXPORT, ORDER, RAW, WIP
 from datakit.repo.operations.pending import pending_tree
 from datakit.repo.stagetree import stage_tree
@@ -56,7 +55,7 @@ def _exports(project: Project, root: bytes | None, planned: list[Planned]) -> li
     found = []
     for name in project.settings(EXPORT).formats:
         stage = f"{EXPORT} {name}"
-        reason = export_staleness(project.dataset, root, EXPORTS.load(name), project.export_settings(name))
+        reason = export_staleness(project, root, name)
         if planned and (not reason or stage_tree(project.dataset, root, WIP) is None):
             found.append(Planned(stage=stage, reason=f"{planned[-1].stage} runs before it", follows=True))
         elif reason and stage_tree(project.dataset, root, WIP) is not None:

@@ -12,7 +12,9 @@ import msgspec
 from datakit.actions.profilefiles import profile_text, profile_text_in
 from datakit.config import CONFIG_NAME, check_keys, decode
 from datakit.errors import ConfigError
+from datakit.exports.asking import COMMON_KEYS, NO_FLAGS, read_asked
 from datakit.exports.model import EXPORTS
+from datakit.exports.settings import Asked, Flags
 from datakit.lint.settings import LintSettings
 from datakit.model.order import COMPUTED, EXPORT, ORDER, RAW, before
 from datakit.model.stage import Prepared, Resources, Stage, prepared
@@ -69,16 +71,17 @@ class Project:
         if table and not own:
             raise ConfigError(f"{CONFIG_NAME} [{stage}]: '{next(iter(table))}': {stage} has no settings")
         if stage == EXPORT:
-            check_keys(table, [*own, *EXPORTS.names()], where=f"{CONFIG_NAME} [{stage}]")
+            check_keys(table, [*own, *COMMON_KEYS, *EXPORTS.names()], where=f"{CONFIG_NAME} [{stage}]")
             table = {name: value for name, value in table.items() if name in own}
         settings: Any = decode(table, kind, where=f"{CONFIG_NAME} [{stage}]")
         if stage == EXPORT:
             check_keys(dict.fromkeys(settings.formats), EXPORTS.names(), where=f"{CONFIG_NAME} [{stage}] formats")
         return settings
 
-    def export_settings(self, name: str) -> Any:
-        """Settings of one export format."""
-        return decode(self.table(EXPORT, name), EXPORTS.load(name).settings, where=f"{CONFIG_NAME} [{EXPORT}.{name}]")
+    def export_asked(self, name: str, flags: Flags = NO_FLAGS) -> Asked:
+        """All that decides how a format is written: `[export]` with `[export.<name>]` over it, flags over both."""
+        self.table(EXPORT, name)
+        return read_asked(self.table(EXPORT), name, bake=self.table(BAKE), flags=flags)
 
     @property
     def vocab_settings(self) -> VocabSettings:
@@ -160,7 +163,7 @@ class Project:
         for stage in (RAW, *COMPUTED, EXPORT):
             self.settings(stage)
         for name in {*EXPORTS.names(), *self.settings(EXPORT).formats}:
-            self.export_settings(name)
+            self.export_asked(name)
         _ = self.vocab_settings, self.lint_settings
         check_keys(self.table(BAKE), list(BAKE_TABLES), where=f"{CONFIG_NAME} [{BAKE}]")
         for name in self.table(BAKE):

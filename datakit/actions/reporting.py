@@ -6,9 +6,8 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from datakit.actions.manifests import export_staleness
+from datakit.actions.exporting.manifests import export_staleness
 from datakit.actions.project import Project
-from datakit.exports.model import EXPORTS
 from datakit.model.item import is_image, split_path
 from datakit.model.lock import Lock
 from datakit.model.order import COMPUTED, EXPORT, ORDER, WIP
@@ -138,9 +137,6 @@ def _stale(project: Project, root: bytes | None, stage: str) -> str:
     if stage in COMPUTED:
         return project.stale(stage, root)
     if stage == EXPORT and stage_tree(project.dataset, root, WIP) is not None:
-        reasons = (
-            (name, export_staleness(project.dataset, root, EXPORTS.load(name), project.export_settings(name)))
-            for name in project.settings(EXPORT).formats
-        )
+        reasons = ((name, export_staleness(project, root, name)) for name in project.settings(EXPORT).formats)
         return ", ".join(f"{name}: {reason}" for name, reason in reasons if reason)
     return ""

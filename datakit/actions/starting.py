@@ -12,8 +12,9 @@ import msgspec
 from datakit.actions.project import STAGES
 from datakit.config import CONFIG_NAME, field_docs, inner_tables
 from datakit.exports.model import EXPORTS
+from datakit.exports.settings import Common
 from datakit.model.item import is_image
-from datakit.model.order import ORDER
+from datakit.model.order import EXPORT, ORDER
 from datakit.repo.dataset import Dataset, create_repository
 from datakit.repo.layout import GITATTRIBUTES, GITIGNORE
 from datakit.repo.operations.transaction import transaction
@@ -62,6 +63,7 @@ def settings_template() -> str:
     for name in ORDER:
         stage = STAGES.load(name)
         parts += sections(name, stage.settings)
+        parts += [_fields(Common)] if name == EXPORT else []
     parts += [f"\n[export.{export.name}]\n{_fields(export.settings)}" for export in EXPORTS.all()]
     parts.append(f"\n[{VOCAB}]\n{_fields(VocabSettings)}")
     return "".join([*parts, _BAKE])

@@ -56,12 +56,15 @@ def _normalise(text: str) -> str:
     if "&" in text:
         text = _ENTITY.sub(lambda found: html.unescape(found[0]), text)
     if "\\" in text:
-        text = _unescape(text)
+        text = unescaped(text)
     return _GAP.sub("_", text.lower()).strip("_")
 
 
-def _unescape(text: str) -> str:
-    """Round and square brackets each count as escaped when all of their kind are: ComfyUI knows the round alone."""
+def unescaped(text: str) -> str:
+    """One tag without the escapes of its brackets.
+
+    Round and square brackets each count as escaped when all of their kind are: ComfyUI knows the round alone.
+    """
     is_round = ("(" in text or ")" in text) and not _BARE_ROUND.search(text)
     is_square = ("[" in text or "]" in text) and not _BARE_SQUARE.search(text)
     if is_round and is_square:

@@ -10,7 +10,7 @@ from PIL import Image
 
 from datakit.actions.advancing import advance
 from datakit.actions.deciding import drop, keep
-from datakit.actions.exporting import export_format
+from datakit.actions.exporting.writing import export_format
 from datakit.actions.project import Project, open_project
 from datakit.errors import StateError, UsageError
 from datakit.model.lock import Conflict

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from datakit.actions.advancing import advance
-from datakit.actions.exporting import export_format
+from datakit.actions.exporting.writing import export_format
 from datakit.actions.project import Project, open_project
 from datakit.actions.reporting import read_status
 from datakit.errors import ConfigError, StateError

@@ -12,7 +12,7 @@ from hands import again
 
 from datakit.actions.advancing import advance
 from datakit.actions.baking import Bake, _ledger, bake, latest_bake
-from datakit.actions.exporting import export_format
+from datakit.actions.exporting.writing import export_format
 from datakit.actions.linting.lint import Request, lint
 from datakit.actions.linting.preflight import error_rules, preflight
 from datakit.actions.project import Project, open_project

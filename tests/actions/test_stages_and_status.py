@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from datakit.actions.advancing import advance, run_stage
-from datakit.actions.exporting import export_format, stale_before_wip
+from datakit.actions.exporting.writing import export_format, stale_before_wip
 from datakit.actions.importing import import_folder
 from datakit.actions.project import Project, open_project
 from datakit.actions.reporting import Status, read_status

@@ -6,10 +6,10 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from datakit.exports.kohya import EXPORT, Settings
 
 from datakit.config import decode
 from datakit.errors import ConfigError, DskError, StateError
-from datakit.exports.kohya import EXPORT, Settings
 from datakit.exports.model import ExportItem, Plan
 from datakit.model.item import ImageRef
 from trainer.data.dataset_toml import Fallback, read

@@ -6,10 +6,10 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from datakit.exports.kohya import EXPORT, Settings
 from profile_cases import CASES, KEY, prompts, read_case
 
 from datakit.config import decode
-from datakit.exports.kohya import EXPORT, Settings
 from datakit.exports.model import ExportItem, Plan
 from datakit.model.item import ImageRef
 from trainer.data.captions import draw

@@ -9,7 +9,7 @@ from PIL import Image
 
 from datakit.actions.advancing import advance, run_stage
 from datakit.actions.deciding import drop, keep
-from datakit.actions.exporting import export_format
+from datakit.actions.exporting.writing import export_format
 from datakit.actions.project import Project, open_project
 from datakit.actions.reporting import read_status
 from datakit.errors import StateError

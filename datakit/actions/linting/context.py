@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from datakit.actions.manifests import export_staleness, read_manifest
+from datakit.actions.exporting.manifests import export_staleness, read_manifest
 from datakit.actions.project import Project
 from datakit.actions.tokenizing import load_tokenizer
 from datakit.config import check_keys, decode, digest
@@ -101,7 +101,7 @@ class StageContexts:
         )
 
     def _training(self, concepts: Iterable[str]) -> Training:
-        export = self._project.export_settings("kohya")
+        export = self._project.export_asked("kohya").common
         repeats = {
             concept: (export.concepts[concept].repeats if concept in export.concepts else None) or export.repeats
             for concept in concepts
@@ -153,7 +153,7 @@ class StageContexts:
         root = dataset.head_tree
         for name in EXPORTS.names():
             if read_manifest(dataset, root, name) is not None:
-                found[name] = export_staleness(dataset, root, EXPORTS.load(name), self._project.export_settings(name))
+                found[name] = export_staleness(self._project, root, name)
         return {name: reason for name, reason in found.items() if reason}
 
 

@@ -1,0 +1,1 @@
+"""dsk export: what is asked, what is made of it, and where it is written."""

@@ -1,0 +1,73 @@
+"""What is asked of a format and what it can hold: the difference is told, and never dropped in silence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, NamedTuple
+
+from datakit.exports.model import Export, Material, Subset
+
+_TOLD: Final = 3
+
+
+class _Feature(NamedTuple):
+    """Something that may be asked for."""
+
+    words: str
+    """For people, as the subject of `… cannot be held`."""
+    asked: Callable[[Material], Sequence[str]]
+    """Where it is asked for, for people; empty where it is not."""
+
+
+def _setting(name: str) -> Callable[[Material], Sequence[str]]:
+    def asked(material: Material) -> Sequence[str]:
+        value = getattr(material.common, name)
+        default = getattr(type(material.common)(), name)
+        return [f"{name} = {value}".replace("True", "true").replace("False", "false")] if value != default else []
+
+    return asked
+
+
+def _subsets(is_asked: Callable[[Subset], object]) -> Callable[[Material], Sequence[str]]:
+    return lambda material: [subset.name for subset in material.subsets if is_asked(subset)]
+
+
+FEATURES: Final[dict[str, _Feature]] = {
+    "repeats": _Feature("repeats", _subsets(lambda subset: subset.repeats > 1)),
+    "loss-weight": _Feature("loss weights", _subsets(lambda subset: subset.loss_weight != 1.0)),
+    "reg": _Feature("regularization images", _subsets(lambda subset: subset.is_reg)),
+    "validation": _Feature("images held back to validate", _subsets(lambda subset: subset.is_validation)),
+    "masks": _Feature("masks", _subsets(lambda subset: any(item.mask for item in subset.items))),
+    "class-tokens": _Feature("class tokens", _subsets(lambda subset: subset.class_tokens)),
+    "resolution": _Feature("the resolution", _setting("resolution")),
+    "batch-size": _Feature("the batch size", _setting("batch_size")),
+    "enable-bucket": _Feature("training without buckets", _setting("enable_bucket")),
+    "no-upscale": _Feature("buckets without enlarging", _setting("bucket_no_upscale")),
+    "bucket-steps": _Feature("the step of buckets", _setting("bucket_reso_steps")),
+    "bucket-bounds": _Feature(
+        "bounds of buckets",
+        lambda material: [*_setting("min_bucket_reso")(material), *_setting("max_bucket_reso")(material)],
+    ),
+    "shuffle": _Feature("shuffling of tags", _setting("shuffle_caption")),
+    "keep-tokens": _Feature("tags that stay in front", _setting("keep_tokens")),
+    "separator": _Feature(
+        "the separator",
+        _subsets(lambda subset: any("|||" in item.caption for item in subset.items)),
+    ),
+    "caption-dropout": _Feature("caption dropout", _setting("caption_dropout_rate")),
+    "tag-dropout": _Feature("tag dropout", _setting("caption_tag_dropout_rate")),
+    "flip": _Feature("mirroring", _setting("flip_aug")),
+}
+"""What a format may be able to hold (`Export.can`)."""
+
+
+def unheld(export: Export, material: Material) -> Iterator[str]:
+    """A warning for each thing that is asked for and that the format has no place for."""
+    for name, feature in FEATURES.items():
+        if name not in export.can and (asked := feature.asked(material)):
+            yield f"{export.title} has no place for {feature.words}: {some(asked)}"
+
+
+def some(names: Sequence[str]) -> str:
+    """The first names, and how many more there are."""
+    return ", ".join(names[:_TOLD]) + (f" and {len(names) - _TOLD:,} more" if len(names) > _TOLD else "")

@@ -1,0 +1,1 @@
+"""The formats: one file each, each with its settings `[export.<name>]`."""
