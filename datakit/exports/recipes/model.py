@@ -41,6 +41,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     """Optimizer updates; 0: as many as `epochs` take."""
     epochs: int = 10
     batch_size: int = 1
+    """As the dataset's settings have it."""
     gradient_accumulation: int = 1
     gradient_checkpointing: bool = True
     precision: Literal["bf16", "fp16", "fp32"] = "bf16"
@@ -57,6 +58,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     """Of sample pictures."""
     negative: str = ""
     resolution_px: tuple[int, int] = (1024, 1024)
-    """(width, height)."""
+    """(width, height), as the dataset's settings have it."""
     vram_gb: int = 0
     """What it was fitted into; 0 where nobody asked."""
+    advice: tuple[str, ...] = ()
+    """What does not go together with the dataset's settings, for people."""

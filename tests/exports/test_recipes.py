@@ -1,0 +1,91 @@
+"""Recipes: every model and method, fitted into GPUs, with [bake] laid over them, and honest about what does not fit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from datakit.errors import UsageError
+from datakit.exports.recipes.making import recipe_for, recipe_names
+from datakit.exports.recipes.model import Recipe
+from datakit.exports.settings import Asked, Common, Flags
+
+
+def recipe(name: str, *, vram_gb: int = 0, bake: dict[str, Any] | None = None, **common: Any) -> Recipe:
+    return recipe_for(name, Asked(common=Common(**common), own=None, bake=bake or {}, flags=Flags(vram_gb=vram_gb)))
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_recipe_trains_what_its_name_says(name: str) -> None:
+    made = recipe(name)
+    assert made.name == name
+    assert made.method == name.rpartition("-")[2]
+    assert made.architecture == ("sd15" if name.startswith("sd15") else "sdxl")
+    assert (made.prediction, made.zero_terminal_snr) == (
+        ("v_prediction", True) if "vpred" in name else ("epsilon", False)
+    )
+    assert made.learning_rate == (1e-4 if made.method == "lora" else 1e-5)
+    assert made.base
+
+
+@pytest.mark.parametrize(
+    ("name", "vram_gb", "said"),
+    [
+        ("sdxl-lora", 24, {"optimizer": "adamw", "cache_text": False, "rank": 16}),
+        ("sdxl-lora", 16, {"optimizer": "adamw8bit", "cache_text": False, "rank": 16}),
+        ("sdxl-lora", 10, {"optimizer": "adamw8bit", "cache_text": True, "rank": 16}),
+        ("sdxl-lora", 8, {"optimizer": "adamw8bit", "cache_text": True, "rank": 8, "alpha": 8.0}),
+        ("sdxl-finetune", 80, {"optimizer": "adamw", "cache_text": True}),
+        ("sdxl-finetune", 24, {"optimizer": "adafactor", "cache_text": True}),
+        ("sd15-lora", 6, {"optimizer": "adamw8bit"}),
+    ],
+)
+def test_less_memory_changes_the_recipe(name: str, vram_gb: int, said: dict[str, Any]) -> None:
+    made = recipe(name, vram_gb=vram_gb)
+    assert {field: getattr(made, field) for field in said} == said
+    assert made.vram_gb == vram_gb
+
+
+@pytest.mark.parametrize(("name", "vram_gb"), [("sdxl-lora", 6), ("noobai-finetune", 16), ("sd15-finetune", 8)])
+def test_a_gpu_that_is_too_small_is_refused_with_a_way_out(name: str, vram_gb: int) -> None:
+    with pytest.raises(UsageError, match=f"{name} does not fit into {vram_gb} GB") as caught:
+        recipe(name, vram_gb=vram_gb)
+    assert "LoRA" in caught.value.hint
+
+
+def test_bake_comes_before_the_recipe_and_before_the_gpu() -> None:
+    bake = {
+        "model": {"base": "models/mine.safetensors"},
+        "adapter": {"rank": 4, "alpha": 2},
+        "objective": {"name": "v_prediction"},
+        "optimizer": {"learning_rate": 3e-4},
+        "train": {"steps": 500, "seed": 7, "precision": "fp32"},
+        "sample": {"prompts": ["a", "b"]},
+    }
+    made = recipe("sdxl-lora", vram_gb=8, bake=bake)
+    assert (made.base, made.rank, made.alpha, made.prediction) == ("models/mine.safetensors", 4, 2.0, "v_prediction")
+    assert (made.learning_rate, made.steps, made.seed, made.precision) == (3e-4, 500, 7, "fp32")
+    assert made.prompts == ("a", "b")
+
+
+@pytest.mark.parametrize("changes", [{"shuffle_caption": True}, {"caption_dropout_rate": 0.1}])
+def test_text_is_not_cached_where_captions_change_and_that_is_said(changes: dict[str, Any]) -> None:
+    made = recipe("sdxl-lora", vram_gb=10, **changes)
+    assert not made.cache_text
+    assert any("text is not cached" in line for line in made.advice)
+    assert not recipe("sdxl-lora", **changes).advice
+
+
+def test_a_resolution_far_from_the_models_own_and_a_large_batch_are_told() -> None:
+    assert "512 px" in recipe("sd15-lora", resolution=1536).advice[0]
+    assert not recipe("sd15-lora", resolution=768).advice
+    (said,) = recipe("sdxl-lora", vram_gb=8, batch_size=4).advice
+    assert "batch_size = 1; [export] has 4" in said
+    assert not recipe("sdxl-lora", vram_gb=24, batch_size=4).advice
+
+
+def test_an_unknown_recipe_names_the_nearest() -> None:
+    with pytest.raises(UsageError) as caught:
+        recipe("sdxl-lroa")
+    assert caught.value.hint == "did you mean 'sdxl-lora'?"
