@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-peers bench bench-import bench-history bench-stages bench-looks bench-tags bench-lint lint docs clean distclean
+.PHONY: help demo test test-slow test-peers bench bench-import bench-history bench-stages bench-looks bench-tags bench-lint bench-export lint docs clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -51,6 +51,9 @@ bench-tags: $(STAMP) ## metadata of 10,000 images, a vocabulary of 140,000 tags,
 
 bench-lint: $(STAMP) ## lint of 10,000 and 100,000 images with captions against lora-audit, cleanvision and bare decoding
 	@$(BIN)/python -m tests.benchmarks.bench_lint $(ARGS)
+
+bench-export: $(STAMP) ## export of 10,000 items elsewhere: the first time, again, after one edit
+	@$(BIN)/python -m tests.benchmarks.bench_export $(ARGS)
 
 lint: $(STAMP) ## ruff, mypy --strict, the import contracts
 	$(BIN)/ruff check .

@@ -11,11 +11,12 @@ from typing import Final
 import click
 import msgspec
 
-from datakit.actions.project import STAGES
+from datakit.actions.project import PUBLISH, STAGES
 from datakit.actions.starting import toml_value
 from datakit.cli.main import COMMANDS, cli
 from datakit.config import field_docs, inner_tables
 from datakit.exports.model import EXPORTS
+from datakit.exports.publishing import PublishSettings
 from datakit.exports.settings import Common, Concept, Weight
 from datakit.lint.engine import RULES
 from datakit.lint.model import LETTERS, Rule
@@ -73,6 +74,7 @@ def config_page() -> str:
         parts.append(f"\n## [{name}]\n\n{STAGES.summary(name)}.\n\n{_table(stage.settings)}")
         parts += _export_sections() if name == EXPORT else []
         parts += _inner_sections(name, stage.settings)
+    parts.append(f"\n## [{PUBLISH}]\n\nSee [publishing](../publishing.md).\n\n{_table(PublishSettings)}")
     parts.append(
         f"\n## [{VOCAB}]\n\nWhat is known of tags: see [vocabulary](../vocabulary.md).\n\n{_table(VocabSettings)}"
     )

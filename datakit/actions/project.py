@@ -14,6 +14,7 @@ from datakit.config import CONFIG_NAME, check_keys, decode
 from datakit.errors import ConfigError
 from datakit.exports.asking import COMMON_KEYS, NO_FLAGS, read_asked
 from datakit.exports.model import EXPORTS
+from datakit.exports.publishing import PublishSettings
 from datakit.exports.settings import Asked, Flags
 from datakit.lint.settings import LintSettings
 from datakit.model.order import COMPUTED, EXPORT, ORDER, RAW, before
@@ -29,6 +30,7 @@ from datakit.tags.vocabulary.known import Vocabulary
 STAGES: Family[Stage] = Family("stages", Stage, "STAGE", word="stage")
 BAKE: Final = "bake"
 LINT: Final = "lint"
+PUBLISH: Final = "publish"
 BAKE_TABLES: Final = ("model", "adapter", "objective", "optimizer", "train", "sample")
 """Of `[bake]`; what may stand in them the trainer says."""
 
@@ -47,7 +49,7 @@ class Project:
             ConfigError: an unknown table, or one that is none.
         """
         tables = self.dataset.settings()
-        check_keys(tables, [*ORDER, VOCAB, LINT, BAKE], where=CONFIG_NAME)
+        check_keys(tables, [*ORDER, VOCAB, LINT, BAKE, PUBLISH], where=CONFIG_NAME)
         return tables
 
     def table(self, *names: str) -> dict[str, Any]:
@@ -92,6 +94,11 @@ class Project:
     def lint_settings(self) -> LintSettings:
         """Section `[lint]`; the settings of single rules are decoded where rules are loaded."""
         return decode(self.table(LINT), LintSettings, where=f"{CONFIG_NAME} [{LINT}]")
+
+    @property
+    def publish_settings(self) -> PublishSettings:
+        """Section `[publish]`."""
+        return decode(self.table(PUBLISH), PublishSettings, where=f"{CONFIG_NAME} [{PUBLISH}]")
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
@@ -164,7 +171,7 @@ class Project:
             self.settings(stage)
         for name in {*EXPORTS.names(), *self.settings(EXPORT).formats}:
             self.export_asked(name)
-        _ = self.vocab_settings, self.lint_settings
+        _ = self.vocab_settings, self.lint_settings, self.publish_settings
         check_keys(self.table(BAKE), list(BAKE_TABLES), where=f"{CONFIG_NAME} [{BAKE}]")
         for name in self.table(BAKE):
             self.table(BAKE, name)

@@ -9,9 +9,10 @@ from typing import Any, Final
 
 import msgspec
 
-from datakit.actions.project import STAGES
+from datakit.actions.project import PUBLISH, STAGES
 from datakit.config import CONFIG_NAME, field_docs, inner_tables
 from datakit.exports.model import EXPORTS
+from datakit.exports.publishing import PublishSettings
 from datakit.exports.settings import Common
 from datakit.model.item import is_image
 from datakit.model.order import EXPORT, ORDER
@@ -65,6 +66,7 @@ def settings_template() -> str:
         parts += sections(name, stage.settings)
         parts += [_fields(Common)] if name == EXPORT else []
     parts += [f"\n[export.{export.name}]\n{_fields(export.settings)}" for export in EXPORTS.all()]
+    parts.append(f"\n[{PUBLISH}]\n{_fields(PublishSettings)}")
     parts.append(f"\n[{VOCAB}]\n{_fields(VocabSettings)}")
     return "".join([*parts, _BAKE])
 

@@ -34,6 +34,7 @@ COMMANDS: Final[dict[str, Entry]] = {
     "clean": Entry("stage_clean", "captioned → cleaned: tags in prompt format.", "Stages"),
     "wip": Entry("stage_wip", "cleaned → wip: your own bench.", "Stages"),
     "export": Entry("export", "wip → export: what a trainer reads.", "Stages"),
+    "publish": Entry("publish", "Show the dataset to others: a card, and the Hugging Face hub.", "Stages"),
     "mv": Entry("mv", "Rename items in every stage at once.", "Items"),
     "drop": Entry("drop", "Take items out of a stage, with a reason.", "Items"),
     "keep": Entry("keep", "Bring back what a rule dropped; decide conflicts.", "Items"),

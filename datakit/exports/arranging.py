@@ -11,7 +11,7 @@ import msgspec
 from datakit.exports.model import ExportItem, Subset
 from datakit.exports.settings import Common, Concept
 from datakit.model.item import concept_of, stem_of
-from datakit.model.naming import safe_name
+from datakit.model.naming import MAX_NAME_BYTES, safe_name
 
 UNSORTED = "unsorted"
 """Folder of items that lie in no concept."""
@@ -103,11 +103,18 @@ def unique_names(stems: Sequence[str]) -> list[str]:
     """
     taken: set[str] = set()
     found = []
-    for number, stem in enumerate(stems):
-        name = safe_name(stem)
+    for stem in stems:
+        name, tries = safe_name(stem), 0
         while name.casefold() in taken:
-            name = f"{safe_name(stem)}-{hashlib.sha256(f'{stem} {number}'.encode()).hexdigest()[:6]}"
-            number += len(stems)
+            name, tries = _marked(stem, tries), tries + 1
         taken.add(name.casefold())
         found.append(name)
     return found
+
+
+def _marked(stem: str, tries: int) -> str:
+    """A safe name with a mark that hangs on the stem alone, and on how many marks were taken."""
+    said = f"{stem} {tries}" if tries else stem
+    mark = "-" + hashlib.sha256(said.encode("utf-8", "backslashreplace")).hexdigest()[:6]
+    room = MAX_NAME_BYTES - len(mark)
+    return safe_name(safe_name(stem).encode()[:room].decode("utf-8", "ignore") + mark)

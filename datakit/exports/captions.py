@@ -8,7 +8,8 @@ from typing import Final
 from datakit.tags.captions import BAR, SEPARATOR, split_prose
 from datakit.tags.names import unescaped
 
-_MARKS: Final = "\ufeff"
+_MARK: Final = "\ufeff"
+"""Of the byte order, which editors put at the beginning, and joining two files puts in between."""
 
 
 def one_line(text: str) -> str:
@@ -16,9 +17,23 @@ def one_line(text: str) -> str:
 
     Trainers read the first line only, or take each line for a caption of its own.
     """
-    listed, prose = split_prose(text.lstrip(_MARKS))
+    line = _listed(text)
+    while (again := _listed(line)) != line:  # what was prose below tags may be read as tags without them
+        line = again
+    return line
+
+
+def _listed(text: str) -> str:
+    listed, prose = split_prose(text.replace(_MARK, ""))
     pieces = (piece for line in listed.splitlines() for piece in line.split(","))
-    return joined([*map(unescaped, pieces), " ".join(prose.split())])
+    return joined([*map(_bare, pieces), " ".join(prose.split())])
+
+
+def _bare(piece: str) -> str:
+    """A piece without escapes, however often somebody escaped it."""
+    while (again := unescaped(piece)) != piece:
+        piece = again
+    return piece
 
 
 def joined(pieces: Iterable[str]) -> str:

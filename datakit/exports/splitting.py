@@ -26,6 +26,9 @@ def held_back(families: Mapping[str, str], share: float) -> frozenset[str]:
     for key, family in families.items():
         by_concept[key.rpartition("/")[0]].add(family)
     chosen = {family for concept in by_concept.values() for family in _chosen(concept, share)}
+    for _, members in sorted(by_concept.items()):
+        if members <= chosen:  # another concept chose what this one kept
+            chosen.discard(max(members, key=_place))
     return frozenset(key for key, family in families.items() if family in chosen)
 
 

@@ -6,12 +6,11 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from datakit.exports.kohya import EXPORT, Settings
+from export_material import item, material, subset
 from profile_cases import CASES, KEY, prompts, read_case
 
-from datakit.config import decode
-from datakit.exports.model import ExportItem, Plan
-from datakit.model.item import ImageRef
+from datakit.exports.formats.kohya import EXPORT
+from datakit.exports.model import Plan
 from trainer.data.captions import draw
 from trainer.data.dataset_toml import CaptionRule, Fallback, read
 
@@ -27,8 +26,7 @@ def prompt() -> str:
 
 
 def plan(caption: str, **settings: object) -> Plan:
-    item = ExportItem(key="a/x", image=ImageRef("0" * 64, 1, "png"), caption=caption)
-    return EXPORT.plan([item], decode(settings, Settings, where="[export.kohya]"), "/set/export/kohya")
+    return EXPORT.plan(material(subset("a", item("a/x", caption)), export=EXPORT, **settings))
 
 
 def rule(tmp_path: Path, made: Plan) -> CaptionRule:

@@ -34,6 +34,7 @@ from datakit.exports.model import (
     encode_manifest,
     file_hashes,
 )
+from datakit.exports.recipes.making import recipe_for
 from datakit.exports.settings import Asked, Flags
 from datakit.model.order import COMPUTED, EXPORT, RAW, WIP
 from datakit.model.progress import Progress, silent
@@ -123,6 +124,9 @@ def make(
         ConfigError, UsageError: what is asked cannot be.
     """
     dataset = project.dataset
+    if asked.flags.config:  # a slip is told before the work
+        _refuse_unconfigurable(export)
+        recipe_for(asked.flags.config, asked)
     if stage_tree(dataset, root, source_stage(asked.flags)) is None:
         raise _empty(dataset, root)
     _refuse_conflicts(dataset, root)
@@ -131,7 +135,8 @@ def make(
     if found.material.recipe is not None:
         plan = msgspec.structs.replace(plan, texts=plan.texts | configured(export, found.material))
     left_out = found.left_out | plan.left_out
-    notes = [*found.notes, *plan.warnings, *unheld(export, found.material)]
+    advice = found.material.recipe.advice if found.material.recipe is not None else ()
+    notes = [*found.notes, *plan.warnings, *unheld(export, found.material), *advice]
     if found.num_changed:
         notes.append(f"{Counted(found.num_changed, 'image')} made upright, opaque RGB for the trainer")
     if left_out:
@@ -146,10 +151,16 @@ def configured(export: Export, material: Material) -> dict[str, bytes]:
     Raises:
         UsageError: the format is of no one trainer.
     """
+    _refuse_unconfigurable(export)
     if export.configure is None or material.recipe is None:
-        able = [name for name in EXPORTS.names() if EXPORTS.load(name).configure is not None]
-        raise UsageError(f"{export.name} has no trainer to write a config for", hint=f"these have: {', '.join(able)}")
+        return {}
     return export.configure(material, material.recipe)
+
+
+def _refuse_unconfigurable(export: Export) -> None:
+    if export.configure is None:
+        able = [EXPORTS.load(name).name for name in EXPORTS.names() if EXPORTS.load(name).configure is not None]
+        raise UsageError(f"{export.name} has no trainer to write a config for", hint=f"these have: {', '.join(able)}")
 
 
 def preflight_of(

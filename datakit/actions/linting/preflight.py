@@ -34,8 +34,8 @@ def preflight(
 ) -> tuple[Ignored, ...]:
     """Lint wip, and wip alone, by the rules that can find errors for a trainer; with `force`, what was found.
 
-    It finds what `dsk lint --for TARGET wip` calls an error, but for the rules in `mended`; that an image's content is
-    not in this clone counts only where it is needed.
+    It finds what `dsk lint --for TARGET wip` calls an error, or `dsk lint wip` where there is no target, but for the
+    rules in `mended`; that an image's content is not in this clone counts only where it is needed.
 
     Raises:
         StateError: there are errors, and no `force`; names the first ones and the cure.
@@ -43,7 +43,7 @@ def preflight(
     rules = error_rules(project, target, mended)
     if not rules:
         return ()
-    found = lint(project, Request(stages=(WIP,), select=rules, targets=(target,)), progress=progress)
+    found = lint(project, Request(stages=(WIP,), select=rules, targets=_named(target)), progress=progress)
     errors = tuple(
         Ignored(code=one.code, name=one.name, path=one.shown_path, message=one.message)
         for one in found.report.findings
@@ -61,7 +61,7 @@ def error_rules(project: Project, target: str, mended: Names[str] = ()) -> tuple
         UsageError: no such trainer.
     """
     settings = project.lint_settings
-    aims = targets_named([target])
+    aims = targets_named(_named(target))
     running = select(RULES.all(), settings.select or (ALL,), settings.ignore, preview=settings.preview)
     chosen = levels_of(running, settings.severity)
     return tuple(
@@ -71,6 +71,10 @@ def error_rules(project: Project, target: str, mended: Names[str] = ()) -> tuple
         and rule.name not in mended
         and chosen.get(rule.name, rule.severity_at(WIP, aims)) == "error"
     )
+
+
+def _named(target: str) -> tuple[str, ...]:
+    return (target,) if target else ()
 
 
 def in_words(ignored: Sequence[Ignored], *, listed_in: str) -> tuple[str, ...]:
@@ -84,7 +88,8 @@ def _refusal(errors: Sequence[Ignored], target: str) -> StateError:
     first = "; ".join(f"{one.path}: {one.message}" for one in errors[:_TOLD])
     more = f"; and {len(errors) - _TOLD:,} more" if len(errors) > _TOLD else ""
     command = "dsk bake" if target == OURS else "dsk export"
+    aim, asked = (f" for {target}", f" --for {target}") if target else ("", "")
     return StateError(
-        f"{Counted(len(errors), 'error')} in {WIP} for {target}: {first}{more}",
-        hint=f"dsk lint --for {target} {WIP} shows all; {command} --force goes on",
+        f"{Counted(len(errors), 'error')} in {WIP}{aim}: {first}{more}",
+        hint=f"dsk lint{asked} {WIP} shows all; {command} --force goes on",
     )

@@ -1,35 +1,51 @@
 """The folders and the dataset.toml of sd-scripts, and of dsk bake.
 
-Writes `<repeats>_<concept>/<stem>.<ext>` with `<stem>.txt` beside each, so that folder mode (`--train_data_dir`)
-works where there are no regularization or validation images, and a `dataset.toml` for config mode
-(`--dataset_config`) with every setting that folder mode leaves to the command line; above all the caption extension,
-whose default in sd-scripts is `.caption`. With `metadata` it writes `metadata.json` too, for the finetune scripts
-(`--in_json`).
+Writes `<repeats>_<subset>/<stem>.<ext>` with `<stem>.txt` beside each, so that folder mode (`--train_data_dir .`)
+reads them, and a `dataset.toml` for config mode (`--dataset_config`) with every setting that folder mode leaves to the
+command line; above all the caption extension, whose default in sd-scripts is `.caption`. With `metadata` it writes
+`metadata.json` too, for the finetune scripts (`--in_json metadata.json --train_data_dir .`).
 
-sd-scripts takes a relative `image_dir` from the directory that it is started in, so start it in the export's
-folder, or set `image_dirs = "absolute"`.
+What must not be trained lies apart, where folder mode passes over it: `reg/` (`--reg_data_dir reg`), `validation/`
+and `masks/`.
 
-An empty caption stops sd-scripts, so none is written; class tokens, or an empty prompt, stand in for it.
+- Paths in dataset.toml are relative; sd-scripts takes them from the directory that it is started in, so start it in
+  the export's folder, or set `image_dirs = "absolute"`.
+- An empty caption file stops sd-scripts, so none is written; class tokens, or an empty prompt, stand in for it. In
+  folder mode that is the folder's name. A file of one blank line is written where it would take the caption of another
+  image for that of a cut-out face (`x_1_2_3_4.png` takes `x.txt`).
+- Images held back are a dataset of their own with `validation_split = 1.0`: nothing of it is trained. The scripts that
+  train networks validate with it, others leave it out; older versions, of before 2025, refuse the key.
+- Masks are a dataset of their own with `conditioning_data_dir`, as ControlNets have. Such a dataset knows no class
+  tokens, which are written as captions, needs a mask for each image, and is refused without `--masked_loss`. Of a
+  subset with masks for some images, these are `<repeats>_<subset>-masked`. Images without train wholly.
+- Regularization images are used as often as there are images to train in the same dataset: those with masks do not
+  count. Their loss weight is `--prior_loss_weight`, one for all.
+- Finetune metadata knows neither of these; repeats of all images are `--dataset_repeats`.
 
-Source: kohya-ss/sd-scripts library/config_util.py (schema, fallbacks), library/train_util.py (captions, extensions).
+Source: kohya-ss/sd-scripts library/config_util.py (schema, fallbacks), library/train_util.py (captions, extensions,
+split_train_val, DreamBoothDataset, FineTuningDataset, ControlNetDataset), docs/masked_loss_README.md.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 import msgspec
 
 from datakit.exports.captions import without_separator
+from datakit.exports.configs.sdscripts import config_files, prior_loss_weight
 from datakit.exports.expressing import some
-from datakit.exports.model import Export, ExportItem, Material, Plan, Subset
+from datakit.exports.folders import Place, members, places, plan_folders, separator_of
+from datakit.exports.model import Export, Material, Plan
+from datakit.exports.recipes.model import Recipe
 from datakit.exports.settings import Common
 
 _GENERAL = ("shuffle_caption", "keep_tokens", "caption_dropout_rate", "caption_tag_dropout_rate", "flip_aug")
 _BUCKETS = ("enable_bucket", "bucket_no_upscale", "bucket_reso_steps", "min_bucket_reso", "max_bucket_reso")
-_MASKS = "masks"
+_STEPS = {"SD 1.5": 64, "SDXL": 32}
+"""What bucket_reso_steps must be a multiple of (train_network.py and sdxl_train_network.py, assert_extra_args)."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,118 +58,164 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _plan(material: Material) -> Plan:
-    folders = {subset.name: f"{subset.repeats}_{subset.name}" for subset in material.subsets}
-    images, texts, items = {}, {}, {}
-    for subset, item in _members(material):
-        path = f"{folders[subset.name]}/{item.file}"
-        images[path] = item.image
-        items[item.key] = path
-        if caption := caption_for(item, material.common):
-            texts[f"{folders[subset.name]}/{item.name}.txt"] = caption.encode()
-        if item.mask is not None:
-            images[f"{_MASKS}/{folders[subset.name]}/{item.name}.png"] = item.mask
-    texts["dataset.toml"] = _dataset_toml(material, folders).encode()
+    found = places(material)
+    plan = plan_folders(material, found, class_tokens=True)
+    is_absolute = material.settings.image_dirs == "absolute"
+    texts = plan.texts | {"dataset.toml": dataset_toml(material, found, is_absolute=is_absolute).encode()}
+    notes = [*_bare(found), *warnings(material, found), *_to_be_told(material, found)]
     if material.settings.metadata:
-        texts["metadata.json"] = _metadata(material, folders).encode()
-    return Plan(images=images, texts=texts, items=items, warnings=tuple(_warnings(material)))
+        texts["metadata.json"] = _metadata(material, found).encode()
+        notes += _metadata_warnings(found)
+    return msgspec.structs.replace(plan, texts=texts, warnings=tuple(notes))
 
 
-def _members(material: Material) -> Iterator[tuple[Subset, ExportItem]]:
-    return ((subset, item) for subset in material.subsets for item in subset.items)
+def _to_be_told(material: Material, found: Sequence[Place]) -> Iterator[str]:
+    """What a person must pass, or see to."""
+    if any(place.masks for place in found):
+        yield "sd-scripts must be told --masked_loss: without it, it refuses a dataset.toml with masks"
+    weight = prior_loss_weight(material)
+    if weight not in (None, 1.0):
+        yield f"sd-scripts must be told --prior_loss_weight {weight:g}, for the regularization images"
+    if material.settings.image_dirs == "absolute" and not material.folder:
+        yield "dataset.toml has relative paths, since nobody knows the folder: start sd-scripts where it lies"
 
 
-def caption_for(item: ExportItem, common: Common) -> str:
-    """A caption as sd-scripts is to read it: it would leave the separator in where it shuffles nothing."""
-    is_parted = common.shuffle_caption or common.caption_tag_dropout_rate > 0
-    return item.caption if is_parted else without_separator(item.caption, common.keep_tokens_separator)
+def warnings(material: Material, found: Sequence[Place]) -> Iterator[str]:
+    """What sd-scripts cannot hold."""
+    yield from _mask_warnings(material, found)
+    weighted = [one.name for one in material.subsets if one.loss_weight != 1.0 and not one.is_reg]
+    if weighted:
+        yield f"sd-scripts has no place for loss weights but of regularization images: {some(weighted)}"
+    if prior_loss_weight(material) is None:
+        yield "sd-scripts has one loss weight for all regularization images, and they have several: it is left at 1"
+    yield from _bucket_warnings(material)
 
 
-def _warnings(material: Material) -> Iterator[str]:
-    bare = [item.key for subset, item in _members(material) if not item.caption and not subset.class_tokens]
+def _bare(found: Sequence[Place]) -> Iterator[str]:
+    bare = [item.key for place, item in members(found) if not item.caption and not place.subset.class_tokens]
     if bare:
         yield f"without caption, so that sd-scripts trains an empty prompt: {some(bare)}"
-    if any(subset.is_validation for subset in material.subsets):
-        yield "dataset.toml has a dataset of its own to validate with: --train_data_dir would train it"
 
 
-def _dataset_toml(material: Material, folders: dict[str, str]) -> str:
+def _mask_warnings(material: Material, found: Sequence[Place]) -> Iterator[str]:
+    if any(place.masks for place in found):
+        reg = [one.name for one in material.subsets if one.is_reg]
+        is_bare = any(_is_trained(place) and not place.masks for place in found)
+        if reg and is_bare:
+            yield f"sd-scripts uses regularization images as often as images without masks only: {some(reg)}"
+        elif reg:
+            yield f"sd-scripts uses no regularization images where all others have masks: {some(reg)}"
+    unused = [
+        one.name for one in material.subsets if (one.is_reg or one.is_validation) and any(i.mask for i in one.items)
+    ]
+    if unused:
+        yield f"sd-scripts has no masks for regularization and validation images: {some(unused)}"
+
+
+def _bucket_warnings(material: Material) -> Iterator[str]:
+    common = material.common
+    if common.enable_bucket:
+        wrong = [model for model, step in _STEPS.items() if common.bucket_reso_steps % step]
+        if wrong:
+            yield f"bucket_reso_steps = {common.bucket_reso_steps}: sd-scripts refuses it for {' and '.join(wrong)}"
+        return
+    keys = [item.key for one in material.subsets for item in one.items if item.size_px != common.sides_px]
+    if keys:
+        width, height = common.sides_px
+        needed = "without buckets sd-scripts needs --cache_latents, or it stops"
+        yield f"{needed} at images that are not {width} x {height} px: {some(keys)}"
+
+
+def _is_trained(place: Place) -> bool:
+    return not place.subset.is_reg and not place.subset.is_validation
+
+
+def dataset_toml(material: Material, found: Sequence[Place], *, is_absolute: bool) -> str:
+    """A dataset config of sd-scripts."""
     import tomlkit
 
-    head = "# Written by dsk export; change [export] or [export.kohya] in dsk.toml instead.\n"
-    if material.settings.image_dirs == "relative" or not material.folder:
+    head = "# Written by dsk export; change [export] in dsk.toml instead.\n"
+    if not is_absolute or not material.folder:
         head += "# image_dir is relative to this file: sd-scripts must be started in this folder.\n"
-    return head + tomlkit.dumps(dataset_tables(material, folders))
+    tables = {"general": _general(material), "datasets": list(_datasets(material, found, is_absolute))}
+    return head + tomlkit.dumps(tables)
 
 
-def dataset_tables(material: Material, folders: dict[str, str]) -> dict[str, Any]:
-    """The tables of a dataset TOML; `folders` has the folder of each subset by its name."""
-    common = material.common
-    separator = common.keep_tokens_separator
-    has_separator = separator and any(separator in caption_for(item, common) for _, item in _members(material))
-    general = {
+def _general(material: Material) -> dict[str, Any]:
+    common, separator = material.common, separator_of(material)
+    return {
         "caption_extension": ".txt",
-        **{name: _plain(getattr(common, name)) for name in _GENERAL if _is_said(common, name)},
-        **({"keep_tokens_separator": separator} if has_separator else {}),
+        **{name: getattr(common, name) for name in _GENERAL if _is_said(common, name)},
+        **({"keep_tokens_separator": separator} if separator else {}),
     }
-    return {"general": general, "datasets": list(_datasets(material, folders))}
 
 
 def _is_said(common: Common, name: str) -> bool:
     return name != "caption_tag_dropout_rate" or common.caption_tag_dropout_rate > 0
 
 
-def _plain(value: Any) -> Any:
-    """sd-scripts wants rates to be floats, 0.0 rather than 0."""
-    return float(value) if isinstance(value, float) else value
-
-
-def _datasets(material: Material, folders: dict[str, str]) -> Iterator[dict[str, Any]]:
-    """One for training, one to validate with, and one for what has masks, which sd-scripts keeps apart."""
+def _datasets(material: Material, found: Sequence[Place], is_absolute: bool) -> Iterator[dict[str, Any]]:
+    """One for training, one for what has masks, and one to validate with."""
     common = material.common
     shared = {
         "resolution": list(common.sides_px),
         "batch_size": common.batch_size,
         **({name: getattr(common, name) for name in _BUCKETS} if common.enable_bucket else {"enable_bucket": False}),
     }
-    for is_validation in (False, True):
-        for is_masked in (False, True):
-            subsets = [
-                _subset(subset, folders[subset.name], material)
-                for subset in material.subsets
-                if subset.is_validation == is_validation and has_masks(subset) == is_masked
-            ]
-            if subsets:
-                yield {**shared, **({"validation_split": 1.0} if is_validation else {}), "subsets": subsets}
+    for is_validation, is_masked in ((False, False), (False, True), (True, False)):
+        subsets = [
+            _subset(place, material, is_absolute)
+            for place in found
+            if place.subset.is_validation == is_validation and bool(place.masks) == is_masked
+        ]
+        if subsets:
+            yield {**shared, **({"validation_split": 1.0} if is_validation else {}), "subsets": subsets}
 
 
-def has_masks(subset: Subset) -> bool:
-    """Whether every image of the subset has a mask."""
-    return all(item.mask is not None for item in subset.items)
-
-
-def _subset(subset: Subset, folder: str, material: Material) -> dict[str, Any]:
-    is_absolute = material.settings.image_dirs == "absolute"
-    masks = material.place(f"{_MASKS}/{folder}", absolute=is_absolute)
-    return {
-        "image_dir": material.place(folder, absolute=is_absolute),
-        "num_repeats": subset.repeats,
-        **({"class_tokens": subset.class_tokens} if subset.class_tokens else {}),
-        **({"is_reg": True} if subset.is_reg else {}),
-        **({"conditioning_data_dir": masks} if has_masks(subset) else {}),
+def _subset(place: Place, material: Material, is_absolute: bool) -> dict[str, Any]:
+    subset = place.subset
+    held: dict[str, Any] = {
+        "image_dir": material.place(place.folder, absolute=is_absolute),
+        "num_repeats": 1 if subset.is_validation else subset.repeats,
     }
+    if place.masks:
+        return held | {"conditioning_data_dir": material.place(place.masks, absolute=is_absolute)}
+    if subset.class_tokens:
+        held["class_tokens"] = subset.class_tokens
+    return held | ({"is_reg": True} if subset.is_reg else {})
 
 
-def _metadata(material: Material, folders: dict[str, str]) -> str:
-    """Image's path, as the dataset config has it → its caption and size; what the finetune scripts read."""
+def _metadata(material: Material, found: Sequence[Place]) -> str:
+    """Image's path, as `--train_data_dir` has it → its caption and size; what the finetune scripts read."""
     is_absolute = material.settings.image_dirs == "absolute"
     rows = {
-        material.place(f"{folders[subset.name]}/{item.file}", absolute=is_absolute): {
-            "caption": without_separator(item.caption, material.common.keep_tokens_separator) or subset.class_tokens,
+        material.place(f"{place.folder}/{item.file}", absolute=is_absolute): {
+            "caption": without_separator(item.caption, material.common.keep_tokens_separator)
+            or place.subset.class_tokens,
             "image_size": list(item.size_px),
         }
-        for subset, item in _members(material)
+        for place, item in members(found)
+        if _is_trained(place)
     }
     return json.dumps(rows, ensure_ascii=False, indent=2) + "\n"
+
+
+def _metadata_warnings(found: Sequence[Place]) -> Iterator[str]:
+    apart = [place.subset.name for place in found if not _is_trained(place)]
+    if apart:
+        yield f"metadata.json has no place for regularization and validation images: {some(apart)}"
+    repeats = {place.subset.repeats for place in found if _is_trained(place)}
+    if repeats - {1}:
+        told = f"pass --dataset_repeats {max(repeats)}" if len(repeats) == 1 else "all images count alike in it"
+        yield f"metadata.json has no place for repeats: {told}"
+    if any(place.masks for place in found):
+        yield "metadata.json has no place for masks"
+
+
+def _configure(material: Material, recipe: Recipe) -> dict[str, bytes]:
+    is_absolute = material.settings.image_dirs == "absolute"
+    has_masks = any(place.masks for place in places(material))
+    return config_files(material, recipe, name="kohya", has_masks=has_masks, is_absolute=is_absolute)
 
 
 EXPORT = Export(
@@ -161,15 +223,16 @@ EXPORT = Export(
     title="sd-scripts",
     target="sd-scripts",
     mends=frozenset({"multi-line-caption", "orphaned-caption"}),
-    version=2,
+    version=3,
     can=frozenset(
         {
-            *("repeats", "reg", "validation", "masks", "class-tokens", "resolution", "batch-size", "enable-bucket"),
-            *("no-upscale", "bucket-steps", "bucket-bounds", "shuffle", "keep-tokens", "separator"),
+            *("repeats", "loss-weight", "reg", "validation", "masks", "class-tokens", "resolution", "batch-size"),
+            *("enable-bucket", "no-upscale", "bucket-steps", "bucket-bounds", "shuffle", "keep-tokens", "separator"),
             *("caption-dropout", "tag-dropout", "flip"),
         }
     ),
     settings=Settings,
     plan=_plan,
+    configure=_configure,
     is_bound=lambda settings: settings.image_dirs == "absolute",
 )

@@ -1,0 +1,1 @@
+"""Starter configs that are too long to stand beside their format."""
