@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
@@ -55,8 +55,8 @@ class TokenCounter(NamedTuple):
 
     count: Callable[[str], int]
     """text → its tokens, marks not counted."""
-    cut_tags: Callable[[str], list[str]]
-    """text → those of its tags that the border of a chunk of 75 tokens goes through."""
+    counts: Callable[[Sequence[str]], list[int]]
+    """Words of ASCII, without blanks → the tokens of each; sooner than `count` of each."""
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):
