@@ -83,7 +83,7 @@ def test_pieces_and_tags_name_the_captions_that_have_them(texts: list[str]) -> N
     assert collection.tags_in_use == {tag: places(tag, tags) for tag in collection.tags_in_use}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(st.lists(st.text(max_size=12).map(str.strip).filter(bool), max_size=12))
 def test_words_that_are_learnt_at_once_are_as_many_tokens(pieces: list[str]) -> None:
     counts = WordCounts(COUNTER)

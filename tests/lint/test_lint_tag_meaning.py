@@ -28,7 +28,7 @@ PIECES = st.sampled_from(
 TAGS = st.lists(st.sampled_from(["hat", "long_hair", "cap", "grey_hat", "sun"]), min_size=1, max_size=6)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(st.text(max_size=60))
 def test_the_tokens_of_a_text_are_those_of_its_words(text: str) -> None:
     assert COUNTS.of(text) == COUNTER.count(text)
