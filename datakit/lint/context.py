@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Collection as Names
 from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
@@ -44,7 +45,7 @@ class StageState(msgspec.Struct, frozen=True, kw_only=True):
     """Why it must run again; '' when it is up to date."""
     conflicts: Mapping[str, str] = {}
     """Item → what was changed on both sides: `image`, `caption`, …"""
-    origins: frozenset[str] | None = None
+    origins: Callable[[], Names[str]] | None = None
     """The items of raw, and those derived from them; None in raw itself."""
     stale_exports: Mapping[str, str] = {}
     """Export format → why it must be written again; formats that were never written are not in it."""

@@ -86,7 +86,7 @@ class StageContexts:
 
     def of(self, stage: str, paths: Sequence[str]) -> Context:
         """The context of one stage; `paths` are the files in it."""
-        concepts = sorted({concept_of(split_path(path)[0]) for path in paths})
+        concepts = sorted({concept_of(path) for path in paths})
         return msgspec.structs.replace(
             self._common,
             training=self._training(concepts),
@@ -158,7 +158,7 @@ class StageContexts:
         return StageState(
             stale=stale,
             conflicts=_conflicts(lock.conflicts if lock else ()),
-            origins=None if stage == RAW else self._origins,
+            origins=None if stage == RAW else lambda: self._origins,
             stale_exports=self._stale_exports() if stage == WIP else {},
         )
 
