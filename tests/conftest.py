@@ -5,19 +5,23 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
+from forked import Forker
 from PIL import Image
 
 from datakit.actions.advancing import advance
 from datakit.actions.importing import import_folder
 from datakit.actions.project import Project, open_project
 from datakit.actions.starting import start_dataset
+from datakit.repo.operations.transaction import transaction
 
 hypothesis.settings.register_profile("dsk", deadline=None)
 hypothesis.settings.load_profile("dsk")  # a busy machine is slow, and that is no fault
@@ -69,17 +73,56 @@ def git() -> Run:
     return run
 
 
+@pytest.fixture(scope="session")
+def forker(home: Path) -> Iterator[Callable[[], Forker]]:
+    """The process that dsk is forked from, started when it is first needed."""
+    made: list[Forker] = []
+
+    def get() -> Forker:
+        if not made:
+            made.append(Forker())
+        return made[0]
+
+    yield get
+    for one in made:
+        one.close()
+
+
 @pytest.fixture
-def dsk() -> Callable[..., subprocess.CompletedProcess[str]]:
+def dsk(forker: Callable[[], Forker]) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run dsk in a process of its own, as a person does."""
 
     def run(folder: Path, *words: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "datakit", "-C", str(folder), *words]
-        return subprocess.run(
-            command, capture_output=True, text=True, env={**os.environ, **(env or {})}, cwd="/", check=False
-        )
+        full, words = {**os.environ, **(env or {})}, ("-C", str(folder), *words)
+        if sys.platform == "linux" and forker().can_start(full):
+            with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+                code = forker().start(words, env=full, stdout=out, stderr=err).wait()
+                said = [(file.seek(0), file.read())[1] for file in (out, err)]
+            return subprocess.CompletedProcess(["dsk", *words], code, *said)
+        command = [sys.executable, "-m", "datakit", *words]
+        return subprocess.run(command, capture_output=True, text=True, env=full, cwd="/", check=False)
 
     return run
+
+
+def make_scrape(root: Path, serial: Iterator[int], *, size_px: tuple[int, int], concepts: dict[str, int]) -> None:
+    for concept, number in concepts.items():
+        folder = root / "danbooru" / concept
+        folder.mkdir(parents=True, exist_ok=True)
+        for i in range(number):
+            colour = next(serial)
+            path = folder / f"danbooru_{i}.png"
+            Image.new("RGB", size_px, (colour * 7 % 256, colour // 256, 40 + i)).save(path)
+            post = {
+                "category": "danbooru",
+                "id": colour + 1,
+                "rating": "s",
+                "tag_string_character": concept,
+                "tag_string_general": "1girl blue_hair ^_^",
+                "tag_string_artist": "me",
+                "tag_string_meta": "highres",
+            }
+            path.with_name(path.name + ".json").write_text(json.dumps(post))
 
 
 @pytest.fixture
@@ -88,44 +131,65 @@ def scrape(tmp_path: Path) -> Scrape:
     serial = itertools.count()
 
     def make(name: str = "scrape", *, size_px: tuple[int, int] = (260, 256), **concepts: int) -> Path:
-        root = tmp_path / name
-        for concept, number in (concepts or {"aria": 3, "beth": 2}).items():
-            folder = root / "danbooru" / concept
-            folder.mkdir(parents=True, exist_ok=True)
-            for i in range(number):
-                colour = next(serial)
-                path = folder / f"danbooru_{i}.png"
-                Image.new("RGB", size_px, (colour * 7 % 256, colour // 256, 40 + i)).save(path)
-                post = {
-                    "category": "danbooru",
-                    "id": colour + 1,
-                    "rating": "s",
-                    "tag_string_character": concept,
-                    "tag_string_general": "1girl blue_hair ^_^",
-                    "tag_string_artist": "me",
-                    "tag_string_meta": "highres",
-                }
-                path.with_name(path.name + ".json").write_text(json.dumps(post))
-        return root
+        make_scrape(tmp_path / name, serial, size_px=size_px, concepts=concepts or {"aria": 3, "beth": 2})
+        return tmp_path / name
 
     return make
 
 
+@pytest.fixture(scope="session")
+def templates(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Datasets to copy, each made once: the fixtures below, by name."""
+    folder = tmp_path_factory.mktemp("templates")
+
+    def get(name: str) -> Path:
+        root = folder / name
+        if not root.exists():
+            project = open_project(start_dataset(root))
+            if name != "empty":
+                make_scrape(folder / "scrape", itertools.count(), size_px=(260, 256), concepts={"aria": 3, "beth": 2})
+                import_folder(project, folder / "scrape")
+            if name == "advanced":
+                advance(project)
+        return root
+
+    return get
+
+
+def copied(source: Path, target: Path) -> Project:
+    """A dataset with its hard links and times; git's index and dsk's memory then know the new files."""
+    links: dict[int, str] = {}
+
+    def copy(old: str, new: str) -> str:
+        stat = os.lstat(old)
+        if stat.st_nlink > 1 and stat.st_ino in links:
+            os.link(links[stat.st_ino], new)
+        else:
+            shutil.copy2(old, new, follow_symlinks=False)
+            links[stat.st_ino] = new
+        return new
+
+    shutil.copytree(source, target, symlinks=True, copy_function=copy)
+    with transaction(open_project(target).dataset, "look"):
+        pass
+    return open_project(target)
+
+
 @pytest.fixture
-def empty(tmp_path: Path) -> Project:
-    """A dataset just begun."""
-    return open_project(start_dataset(tmp_path / "set"))
+def empty(request: pytest.FixtureRequest, tmp_path: Path, templates: Callable[[str], Path]) -> Project:
+    """A dataset just begun; where a test wants a later one as well, that one."""
+    wanted = [name for name in ("advanced", "project", "empty") if name in request.fixturenames]
+    return copied(templates(wanted[0]), tmp_path / "set")
 
 
 @pytest.fixture
 def project(empty: Project, scrape: Scrape) -> Project:
     """A dataset with three images of aria and two of beth in raw, no stage run yet."""
-    import_folder(empty, scrape(aria=3, beth=2))
+    scrape(aria=3, beth=2)
     return empty
 
 
 @pytest.fixture
 def advanced(project: Project) -> Project:
     """That dataset with all stages run."""
-    advance(project)
     return project

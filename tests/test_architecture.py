@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from statistics import median
 
@@ -37,8 +38,14 @@ FAMILIES = {
 }
 
 
+@cache
+def nodes_of(path: Path) -> tuple[ast.AST, ...]:
+    """Every node of a file, the module first."""
+    return tuple(ast.walk(ast.parse(path.read_text("utf-8"))))
+
+
 def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for node in nodes_of(path):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield node
 
@@ -76,7 +83,7 @@ def test_nothing_swallows_every_error() -> None:
     bad = [
         f"{path.relative_to(ROOT)}:{node.lineno}"
         for path in SOURCES_OF
-        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        for node in nodes_of(path)
         if isinstance(node, ast.ExceptHandler)
         and (node.type is None or getattr(node.type, "id", "") in {"Exception", "BaseException"})
         and all(isinstance(line, ast.Pass) for line in node.body)
@@ -128,9 +135,9 @@ def test_stages_are_the_order() -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_loads_and_explains_itself(name: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "datakit", name, "--help"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+def test_every_command_loads_and_explains_itself(
+    dsk: Callable[..., subprocess.CompletedProcess[str]], name: str
+) -> None:
+    done = dsk(ROOT, name, "--help")
     assert done.returncode == 0, done.stderr
     assert f"Usage: dsk {name}" in done.stdout

@@ -24,7 +24,7 @@ mika = "mika_dsk"
 sora = "sora_dsk"
 
 [export.kohya]
-resolution = 128
+resolution = 160
 min_bucket_reso = 64
 bucket_reso_steps = 32
 batch_size = 4

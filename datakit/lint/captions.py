@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import codecs
-from functools import lru_cache
 from typing import Final, Literal, NamedTuple
 
-from datakit.tags.captions import BAR, looks_like_prose, split_prose
+from datakit.model.item import is_image
+from datakit.tags.captions import BAR, is_prose, may_be_prose, split_prose
 from datakit.tags.names import to_canonical
 
 Encoding = Literal["utf-8", "utf-8-bom", "utf-16", "unknown"]
 
 _UTF16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-_CACHED_PIECES: Final = 1 << 18
 
 
 class Caption(NamedTuple):
@@ -39,14 +38,41 @@ class Caption(NamedTuple):
         return self.encoding != "unknown"
 
 
-def read_caption(path: str, data: bytes) -> Caption:
-    """Take a caption file apart; any bytes will do."""
+class KnownPieces(dict[str, tuple[str, str, bool]]):
+    """What stands between two commas → (the piece without blanks around it, its tag, whether it may be prose).
+
+    Ten thousand captions are some thousand pieces, so captions that are read with the same one share them.
+    """
+
+    def __missing__(self, between: str) -> tuple[str, str, bool]:
+        piece = between.strip()
+        is_bare = piece == between
+        known = self[between] = (piece, to_canonical(piece), may_be_prose(piece)) if is_bare else self[piece]
+        return known
+
+
+def read_caption(path: str, data: bytes, known: KnownPieces | None = None) -> Caption:
+    """Take a caption file apart; any bytes will do.
+
+    Args:
+        known: pieces of captions that were read before; gets those of this one.
+    """
     text, encoding = _decoded(data)
     listed, prose = split_prose(text)
-    if looks_like_prose(listed):
-        listed, prose = "", text.strip()
-    pieces = tuple(filter(None, map(str.strip, _split(listed))))
-    return Caption(path, text, encoding, listed, prose, pieces, tuple(map(_name, pieces)))
+    known = KnownPieces() if known is None else known
+    found = [known[between] for between in _split(listed)]
+    pieces, tags, are_prose = zip(*found, strict=True)
+    if True in are_prose and is_prose(listed):
+        return Caption(path, text, encoding, "", text.strip(), (), ())
+    if "" in pieces:
+        pieces, tags = tuple(filter(None, pieces)), tuple(tag for piece, tag, _ in found if piece)
+    return Caption(path, text, encoding, listed, prose, pieces, tags)
+
+
+def lists_images(text: str) -> bool:
+    """Whether a text is a list of images' paths, one a line, and no caption; lines that begin with `#` are remarks."""
+    lines = [line for line in map(str.strip, text.splitlines()) if line and not line.startswith("#")]
+    return bool(lines) and all(map(is_image, lines))
 
 
 def _split(listed: str) -> list[str]:
@@ -54,11 +80,6 @@ def _split(listed: str) -> list[str]:
     if "\n" in listed or "\r" in listed or BAR in listed:
         listed = listed.replace("\r", ",").replace("\n", ",").replace(BAR, ",")
     return listed.split(",")
-
-
-@lru_cache(maxsize=_CACHED_PIECES)
-def _name(piece: str) -> str:
-    return to_canonical(piece)
 
 
 def _decoded(data: bytes) -> tuple[str, Encoding]:

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
-from functools import cached_property
-from typing import Any, Final, TypeVar
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from functools import cached_property, wraps
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 import msgspec
 
 from datakit.errors import InputError
 from datakit.images.looks import MEASURED
 from datakit.images.measure import ImageFacts
-from datakit.lint.captions import Caption, read_caption
+from datakit.lint.captions import Caption, KnownPieces, lists_images, read_caption
 from datakit.lint.context import Context
 from datakit.model.item import CAPTION_EXTENSION, IMAGE_EXTENSIONS, split_path
 from datakit.model.stage import Look
+from datakit.tags.names import to_canonical
 from datakit.tags.seeing import UNRELATED, Relations
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 CONTENT: Final = Look(name="content", key="content:1")
 """Facts: `sha256` of the file."""
@@ -92,12 +94,15 @@ class Collection(msgspec.Struct, frozen=True, kw_only=True, dict=True, eq=False)
     @cached_property
     def read_captions(self) -> Mapping[str, Caption]:
         """Caption path → the caption, taken apart; also of captions without an image, but not of those in `unread`."""
-        found = {}
-        for path in self.captions:
+        found, known = {}, KnownPieces()
+        for key, path in ((key, path) for key, paths in self.captions_of.items() for path in paths):
             try:
-                found[path] = read_caption(path, self.read(path))
+                caption = read_caption(path, self.read(path), known)
             except InputError as error:
                 self.unread[path] = error.message.rpartition(": ")[2]
+                continue
+            if key in self.images_of or not lists_images(caption.text):
+                found[path] = caption
         return found
 
     @cached_property
@@ -108,12 +113,37 @@ class Collection(msgspec.Struct, frozen=True, kw_only=True, dict=True, eq=False)
     @cached_property
     def pieces_in_use(self) -> Mapping[str, tuple[str, ...]]:
         """Piece as it is written → the captions that have it, each once."""
-        return _where((caption.pieces, path) for path, caption in self.read_captions.items())
+        found: defaultdict[str, list[str]] = defaultdict(list)
+        for path, caption in self.read_captions.items():
+            for piece in dict.fromkeys(caption.pieces):
+                found[piece].append(path)
+        return {piece: tuple(paths) for piece, paths in found.items()}
 
     @cached_property
     def tags_in_use(self) -> Mapping[str, tuple[str, ...]]:
         """Canonical name → the captions that have it, each once."""
-        return _where((caption.tags, path) for path, caption in self.read_captions.items())
+        spellings: defaultdict[str, list[str]] = defaultdict(list)
+        for piece in self.pieces_in_use:
+            spellings[to_canonical(piece)].append(piece)
+        return {tag: self._paths_of(pieces) for tag, pieces in spellings.items() if tag}
+
+    def _paths_of(self, pieces: list[str]) -> tuple[str, ...]:
+        """The captions that have any of the pieces, each once, in their order."""
+        if len(pieces) == 1:
+            return self.pieces_in_use[pieces[0]]
+        return tuple(
+            sorted({path for piece in pieces for path in self.pieces_in_use[piece]}, key=self._order.__getitem__)
+        )
+
+    @cached_property
+    def _order(self) -> Mapping[str, int]:
+        """Caption path → its place among all."""
+        return {path: place for place, path in enumerate(self.read_captions)}
+
+    @cached_property
+    def remembered(self) -> dict[Hashable, Any]:
+        """What functions under `once` have worked out."""
+        return {}
 
     def captions_with(self, judge: Callable[[str], T | None]) -> Iterator[tuple[Caption, dict[str, T]]]:
         """The captions that have a piece of which `judge` says something, with those pieces in the caption's order.
@@ -157,10 +187,15 @@ class Collection(msgspec.Struct, frozen=True, kw_only=True, dict=True, eq=False)
 _FACTS: Final = frozenset(ImageFacts.__struct_fields__)
 
 
-def _where(rows: Iterator[tuple[tuple[str, ...], str]]) -> Mapping[str, tuple[str, ...]]:
-    """Word → the paths that have it, each once, in order."""
-    found: defaultdict[str, list[str]] = defaultdict(list)
-    for words, path in rows:
-        for word in dict.fromkeys(words):
-            found[word].append(path)
-    return {word: tuple(paths) for word, paths in found.items() if word}
+def once(work: Callable[Concatenate[Collection, P], T]) -> Callable[Concatenate[Collection, P], T]:
+    """Let rules share what one of them has worked out of a collection; what it gives back is only read."""
+
+    @wraps(work)
+    def asked(collection: Collection, /, *args: P.args, **named: P.kwargs) -> T:
+        key = (work, args, *named.items())
+        if key not in collection.remembered:
+            collection.remembered[key] = work(collection, *args, **named)
+        found: T = collection.remembered[key]
+        return found
+
+    return asked

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Collection as Names
 from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
@@ -44,7 +45,7 @@ class StageState(msgspec.Struct, frozen=True, kw_only=True):
     """Why it must run again; '' when it is up to date."""
     conflicts: Mapping[str, str] = {}
     """Item → what was changed on both sides: `image`, `caption`, …"""
-    origins: frozenset[str] | None = None
+    origins: Callable[[], Names[str]] | None = None
     """The items of raw, and those derived from them; None in raw itself."""
     stale_exports: Mapping[str, str] = {}
     """Export format → why it must be written again; formats that were never written are not in it."""
@@ -55,8 +56,8 @@ class TokenCounter(NamedTuple):
 
     count: Callable[[str], int]
     """text → its tokens, marks not counted."""
-    cut_tags: Callable[[str], list[str]]
-    """text → those of its tags that the border of a chunk of 75 tokens goes through."""
+    counts: Callable[[Sequence[str]], list[int]]
+    """Words of ASCII, without blanks → the tokens of each; sooner than `count` of each."""
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):

@@ -17,7 +17,7 @@ Group = Literal["pairs", "images", "tags", "dataset"]
 FixSafety = Literal["none", "safe", "unsafe"]
 
 LETTERS: Final[dict[Group, str]] = {"pairs": "P", "images": "I", "tags": "T", "dataset": "D"}
-"""Group → first letter of its codes; E000 to E002 are the engine's own."""
+"""Group → first letter of its codes; E000 to E003 are the engine's own."""
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):

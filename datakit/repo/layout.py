@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 from datakit.model.item import IMAGE_EXTENSIONS, is_image
@@ -9,24 +10,31 @@ from datakit.model.order import ORDER
 
 MANAGED_FOLDERS: Final = (*ORDER, "vocab", "bakes")
 MANAGED_FILES: Final = ("dsk.toml", ".gitattributes", ".gitignore")
+_CACHED_FOLDERS: Final = 1 << 12
 _TEXT_EXTENSIONS: Final = frozenset({"txt", "json", "caption", "toml", "csv", "jsonl"})
-_JUNK: Final = frozenset({"thumbs.db", "desktop.ini"})
 
 
 def is_managed_name(name: str) -> bool:
     """Whether a file of this name inside a managed folder belongs to the dataset."""
-    if name.startswith(".") or name.lower() in _JUNK:
+    if name.startswith("."):
         return False
-    return is_image(name) or name.rpartition(".")[2].lower() in _TEXT_EXTENSIONS
+    _, dot, extension = name.rpartition(".")
+    extension = extension.lower()
+    return extension in _TEXT_EXTENSIONS or (bool(dot) and extension in IMAGE_EXTENSIONS)
 
 
 def is_managed(path: str) -> bool:
     """Whether dsk looks after this path (relative to the root, with slashes)."""
-    if path in MANAGED_FILES:
-        return True
-    *folders, name = path.split("/")
-    hidden = any(folder.startswith(".") for folder in folders)
-    return bool(folders) and folders[0] in MANAGED_FOLDERS and not hidden and is_managed_name(name)
+    folder, slash, name = path.rpartition("/")
+    if not slash:
+        return path in MANAGED_FILES
+    return _is_managed_folder(folder) and is_managed_name(name)
+
+
+@lru_cache(maxsize=_CACHED_FOLDERS)
+def _is_managed_folder(folder: str) -> bool:
+    parts = folder.split("/")
+    return parts[0] in MANAGED_FOLDERS and not any(part.startswith(".") for part in parts)
 
 
 def is_stored_as_pointer(path: str) -> bool:

@@ -29,9 +29,15 @@ class Memo:
                 marks = ",".join("?" * len(part))
                 found.update(connection.execute(f"SELECT key, value FROM memo WHERE key IN ({marks})", part))
 
-        if wanted and self._path.exists():
+        if wanted and self._is_there():
             self._with_file(read)
         return found
+
+    def _is_there(self) -> bool:
+        try:
+            return self._path.exists()
+        except OSError:
+            return False  # a folder that may not be looked into
 
     def put(self, rows: Iterable[tuple[str, bytes]]) -> None:
         """Remember rows."""

@@ -15,8 +15,10 @@ __all__ = [
     "SEPARATOR",
     "format_canonical",
     "format_prompt",
+    "is_prose",
     "join_prose",
     "looks_like_prose",
+    "may_be_prose",
     "parse_tags",
     "spell_tags",
     "split_prose",
@@ -71,19 +73,27 @@ def spell_tags(text: str) -> dict[str, str]:
 def looks_like_prose(text: str) -> bool:
     """Whether a caption is sentences rather than a list of tags: by its length between commas, by how it ends, and by
     words that tags hardly have. `a photo of a dog` is; `1girl, hand on own hip, looking at viewer` is not."""
+    return may_be_prose(text) and is_prose(text)
+
+
+def may_be_prose(text: str) -> bool:
+    """Whether a text has a word, or an end, as sentences have; where it is False, of a caption or of all its pieces
+    between commas and line ends, `looks_like_prose` is, and few lists of tags have one."""
+    return _WIDE_SENTENCE_END in text or not _GLUE.isdisjoint(text.lower().translate(_NO_MARKS).split())
+
+
+def is_prose(text: str) -> bool:
+    """As `looks_like_prose`, of a text that may be prose."""
     if _WIDE_SENTENCE_END in text:
         return True
     lower = text.lower()
-    if _GLUE.isdisjoint(lower.translate(_NO_MARKS).split()):
-        return False  # as nearly all lists of tags are, at a tenth of the cost
     words = lower.split()
-    pieces = sum(1 for piece in lower.replace("\r", ",").replace("\n", ",").split(",") if piece and not piece.isspace())
+    pieces = len(list(filter(None, map(str.strip, lower.replace("\r", ",").replace("\n", ",").split(",")))))
     if not pieces or len(words) < _SHORT_PIECE * pieces:
         return False
-    if not _GLUE.intersection(word.strip(".,;:!?()\"'") for word in words):
+    if len(words) < _LONG_PIECE * pieces and _SENTENCE_END.search(text) is None:
         return False
-    mean = len(words) / pieces
-    return mean >= _LONG_PIECE or (mean >= _SHORT_PIECE and _SENTENCE_END.search(text) is not None)
+    return not _GLUE.isdisjoint(word.strip(".,;:!?()\"'") for word in words)
 
 
 def without_blank_lines(text: str) -> str:

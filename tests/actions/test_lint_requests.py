@@ -1,26 +1,40 @@
-"""What is asked of lint in a dataset: which rules, items and trainers; what is remembered; what a fix may touch."""
+"""What is asked of lint, and what it tells: which rules, items and trainers, how severe, what is allowed and why."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from subprocess import CompletedProcess
 
+import msgspec
 import pytest
-from hands import again, all_files, assert_clean, commit_edits, head
+from hands import again
 
 from datakit.actions.linting import jobs
-from datakit.actions.linting.lint import Linted, Request, lint, lint_and_fix
+from datakit.actions.linting.allowing import allow, allowances
+from datakit.actions.linting.lint import Request, lint, lint_and_fix, lint_folder
 from datakit.actions.linting.preflight import error_rules
 from datakit.actions.project import Project
 from datakit.errors import ConfigError, UsageError
 from datakit.lint.collection import Collection
-from datakit.lint.engine import RULES
-from datakit.lint.model import Finding, Rule
+from datakit.lint.engine import RULES, Report
+from datakit.lint.model import Finding
 from datakit.lint.selection import levels_of
-from datakit.repo.operations.undo import undo
 
+Dsk = Callable[..., "CompletedProcess[str]"]
 WIP = Request(stages=("wip",))
 CAPTION = "wip/aria/danbooru_0.txt"
+
+
+@pytest.fixture
+def folder(scrape: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Images with captions, one of them wrong in four ways."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    made = scrape("plain", aria=3)
+    for image in sorted(made.rglob("*.png")):
+        image.with_suffix(".txt").write_text(f"aria, 1girl, {image.stem.replace('_', ' ')}")
+    min(made.rglob("*.txt")).write_bytes(b"\xef\xbb\xbfaria, 1girl, long_hair,, hat\r\n")
+    return made
 
 
 def write(project: Project, path: str, text: str) -> Project:
@@ -28,13 +42,58 @@ def write(project: Project, path: str, text: str) -> Project:
     return again(project)
 
 
-def told(linted: Linted) -> set[tuple[str, str]]:
-    return {(finding.name, finding.shown_path) for finding in linted.report.findings}
+def told(report: Report) -> set[tuple[str, str]]:
+    return {(finding.name, finding.shown_path) for finding in report.findings}
+
+
+def names(report: Report) -> set[str]:
+    return {finding.name for finding in report.findings}
 
 
 def crashing(collection: Collection) -> Iterator[Finding]:
     yield from ()
     raise RuntimeError("boom")
+
+
+def test_a_folder_has_settings_of_its_own(folder: Path) -> None:
+    (folder / "dsk-lint.toml").write_text('[lint]\nignore = ["images"]\nseverity = {stray-comma = "error"}\n')
+    report = lint_folder(folder).report
+    assert {finding.severity for finding in report.findings if finding.name == "stray-comma"} == {"error"}
+    assert not [finding for finding in report.findings if finding.code.startswith("I")]
+    (folder / "dsk-lint.toml").write_text("[lint]\nselct = []\n")
+    with pytest.raises(ConfigError, match=r"dsk-lint.toml \[lint\]: unknown key 'selct'"):
+        lint_folder(folder)
+    (folder / "dsk-lint.toml").write_text('[lint]\nignore = ["stray-coma"]\n')
+    with pytest.raises(UsageError, match="no lint rule or group 'stray-coma'"):
+        lint_folder(folder)
+
+
+def test_rules_and_items_are_chosen(folder: Path) -> None:
+    assert names(lint_folder(folder, Request(select=("stray-comma",))).report) == {"stray-comma"}
+    assert not names(lint_folder(folder, Request(select=("T",), ignore=("tags", "T014", "T002"))).report)
+    assert not names(lint_folder(folder, Request(where="nowhere", select=("T",))).report)
+    assert names(lint_folder(folder, Request(where="long_hair", select=("T",))).report)
+
+
+def test_places_and_queries_limit_what_is_told_and_fixed(advanced: Project) -> None:
+    other = "wip/beth/danbooru_0.txt"
+    write(advanced, other, "1girl, red_hat")
+    project = write(advanced, CAPTION, "1girl, blue_hat")
+    for request in (Request(stages=("wip",), inside="aria"), Request(stages=("wip",), where="blue_hat")):
+        paths = {path for name, path in told(lint(project, request).report) if name == "underscore-in-tag"}
+        assert paths == {CAPTION}
+    lint_and_fix(again(project), Request(stages=("wip",), where="blue_hat"))
+    assert (project.dataset.root / CAPTION).read_text() == "1girl, blue hat"
+    assert (project.dataset.root / other).read_text() == "1girl, red_hat"
+
+
+def test_what_there_is_not_is_refused(advanced: Project) -> None:
+    for wrong in (Request(stages=("wpi",)), Request(select=("stray-coma",)), Request(targets=("kohya",))):
+        with pytest.raises(UsageError):
+            lint(advanced, wrong)
+    for query in ("(((", "near-duplicate-of:aria/x"):
+        with pytest.raises(ConfigError, match="--where"):
+            lint(advanced, Request(select=("twin-name",), where=query))
 
 
 def test_the_closer_word_gives_the_severity_whatever_the_order() -> None:
@@ -50,7 +109,7 @@ def test_a_severity_for_a_group_starts_no_rule_that_needs_a_trainer(advanced: Pr
     (project.dataset.root / "wip/stray.png").write_bytes(b"no image")
     needy = {rule.name for rule in RULES.all() if rule.needs_target}
     assert needy
-    assert not needy & {name for name, _ in told(lint(project, WIP))}
+    assert not needy & names(lint(project, WIP).report)
     assert {*error_rules(project, "sd-scripts")} & {rule.name for rule in RULES.all() if not rule.needs_target}
 
 
@@ -61,94 +120,44 @@ def test_what_is_switched_off_is_not_fixed(advanced: Project) -> None:
     assert (before.dataset.root / CAPTION).read_text() == "1girl, red_hat, hat"
 
 
-def test_places_and_queries_limit_what_is_told_and_fixed(advanced: Project) -> None:
-    other = "wip/beth/danbooru_0.txt"
-    write(advanced, other, "1girl, red_hat")
-    project = write(advanced, CAPTION, "1girl, blue_hat")
-    for request in (Request(stages=("wip",), inside="aria"), Request(stages=("wip",), where="blue_hat")):
-        paths = {path for name, path in told(lint(project, request)) if name == "underscore-in-tag"}
-        assert paths == {CAPTION}
-    lint_and_fix(again(project), Request(stages=("wip",), where="blue_hat"))
-    assert (project.dataset.root / CAPTION).read_text() == "1girl, blue hat"
-    assert (project.dataset.root / other).read_text() == "1girl, red_hat"
-    for wrong in (Request(stages=("wpi",)), Request(select=("stray-coma",)), Request(targets=("nobody",))):
-        with pytest.raises(UsageError):
-            lint(project, wrong)
-    with pytest.raises(ConfigError, match="--where"):
-        lint(project, Request(select=("twin-name",), where="((("))
+def test_what_is_allowed_has_a_reason_and_a_use(advanced: Project) -> None:
+    write(advanced, CAPTION, "aria, long hair, hat, hat")
+    with pytest.raises(UsageError, match="why is it right"):
+        allow(again(advanced), "duplicate-tag", reason=" ")
+    with pytest.raises(UsageError, match="no lint rule"):
+        allow(again(advanced), "duplicate-tags", reason="x")
+    done = allow(again(advanced), "duplicate-tag", ["aria/danbooru_0"], reason="two hats")
+    assert done.allow.where == 'item:"aria/danbooru_0"'
+    assert not allow(again(advanced), "duplicate-tag", ["aria/danbooru_0"], reason="two hats").commit
+    report = lint(again(advanced)).report
+    assert ("duplicate-tag", CAPTION) not in told(report)
+    assert [(one.finding.name, one.reason) for one in report.allowed] == [("duplicate-tag", "two hats")]
+    assert not lint_and_fix(again(advanced)).commit
+    write(advanced, CAPTION, "aria, long hair, hat")
+    assert ("unused-allow", "dsk.toml") in told(lint(again(advanced)).report)
+    assert [one.rule for one in allowances(again(advanced))] == ["duplicate-tag"]
 
 
 def test_a_crash_is_told_whatever_was_asked_for(advanced: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    import msgspec
-
     rules = [msgspec.structs.replace(rule, check=crashing) for rule in RULES.all() if rule.name == "stray-comma"]
     monkeypatch.setattr(jobs, "select", lambda *given, **named: rules)
     for request in (Request(stages=("wip",), where="nothing_like_it"), Request(stages=("wip",), inside="aria")):
-        assert told(lint(again(advanced), request)) == {("crashed-rule", "wip")}
+        assert told(lint(again(advanced), request).report) == {("crashed-rule", "wip")}
 
 
-def test_the_memo_is_asked_until_something_changes(advanced: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[str] = []
-    real = jobs.run
-
-    def counted(rules: list[Rule], collections: list[Collection], **named: object) -> object:
-        asked.append(collections[0].stage)
-        return real(rules, collections, **named)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(jobs, "run", counted)
-
-    def runs(request: Request = WIP) -> int:
-        asked.clear()
-        first, number = lint(again(advanced), request).report, len(asked)
-        assert lint(again(advanced), request).report == first
-        assert len(asked) == number
-        return number
-
-    assert runs() == 1
-    assert runs() == 0
-    write(advanced, CAPTION, "1girl, red_hat")
-    assert runs() == 1
-    commit_edits(advanced)
-    write(advanced, "dsk.toml", "[lint.training]\nbatch_size = 7\n")
-    assert runs() == 1
-    assert runs(Request(stages=("wip",), targets=("onetrainer",))) == 1
+def test_tokens_are_counted_in_a_real_run(folder: Path) -> None:
+    min(folder.rglob("*.txt")).write_text(", ".join(f"word{number} thing" for number in range(90)))
+    assert names(lint_folder(folder, Request(select=("T015",))).report) == {"too-many-tokens"}
 
 
-def test_taking_note_of_raw_by_hand_is_a_change(advanced: Project, scrape: Callable[..., Path]) -> None:
-    """Items of wip come from raw as it is recorded: files that stand there before and after are the same ones."""
-    root = advanced.dataset.root
-    image = next(scrape("more", cleo=1).rglob("*.png")).read_bytes()
-    for stage in ("raw", "wip"):
-        (root / stage / "cleo").mkdir()
-        (root / stage / "cleo/new.png").write_bytes(image)
-    asked = Request(stages=("wip",), select=("item-without-origin",))
-    before = told(lint(again(advanced), asked))
-    commit_edits(advanced)
-    assert told(lint(again(advanced), asked)) == set()
-    assert before <= {("item-without-origin", "wip/cleo/new.png")}
-
-
-def test_fixes_are_one_operation_that_undo_takes_back(advanced: Project, git: Callable[..., str]) -> None:
-    write(advanced, CAPTION, "\ufeff1girl, red_hat,, red hat\r\n")
-    (advanced.dataset.root / "wip/beth/danbooru_0.txt").rename(advanced.dataset.root / "wip/beth/danbooru_0.png.txt")
-    commit_edits(advanced)
-    before, at = all_files(advanced.dataset.root), head(advanced)
-    fixed = lint_and_fix(again(advanced), WIP)
-    assert (advanced.dataset.root / CAPTION).read_bytes() == b"1girl, red hat\n"
-    assert (advanced.dataset.root / "wip/beth/danbooru_0.txt").exists()
-    assert fixed.commit == head(advanced)
-    assert not lint_and_fix(again(advanced), WIP).commit
-    undo(again(advanced).dataset)
-    assert all_files(advanced.dataset.root) == before
-    assert head(advanced) != at
-    assert_clean(advanced.dataset.root, git)
-
-
-def test_a_file_that_dsk_does_not_keep_gets_its_name_and_loses_nothing(advanced: Project) -> None:
-    root = advanced.dataset.root
-    (root / CAPTION).unlink()
-    stray = (root / CAPTION).with_suffix(".caption")
-    stray.write_text("1girl, by hand")
-    lint_and_fix(again(advanced), WIP)
-    assert not stray.exists()
-    assert (root / CAPTION).read_text() == "1girl, by hand"
+def test_the_command_on_a_folder(folder: Path, dsk: Dsk, tmp_path: Path) -> None:
+    done = dsk(tmp_path, "lint", str(folder), "--select", "P009,T014")
+    assert done.returncode == 0, done.stderr
+    assert "byte-order-mark" in done.stdout
+    assert dsk(tmp_path, "lint", str(folder), "--select", "P009,T014", "--strict").returncode == 1
+    refused = dsk(tmp_path, "lint", str(folder), "--fix")
+    assert (refused.returncode, "is only read" in refused.stderr) == (2, True)
+    page = tmp_path / "report.html"
+    assert dsk(tmp_path, "lint", str(folder), "--output", str(page)).stderr.endswith("report.html: written\n")
+    assert "byte-order-mark" in page.read_text()
+    assert dsk(tmp_path, "lint", str(folder / "nowhere")).returncode == 2

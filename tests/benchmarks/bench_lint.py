@@ -162,7 +162,8 @@ def _race(runs: Sequence[Run], size: int, options: argparse.Namespace) -> list[R
         for run, (_, _, _, costs) in zip(runs, rows, strict=True):
             run.prepare()
             costs.append(cost_of([_tolerant(run.argv)], run.cwd, environment))
-            told = f"{size:,} round {number + 1}: {run.what}: {run.tool}: {costs[-1].seconds:.2f} s"
+            took = f"{costs[-1].seconds:.2f} s, of a processor {costs[-1].cpu_seconds:.2f} s"
+            told = f"{size:,} round {number + 1}: {run.what}: {run.tool}: {took}"
             print(told, file=sys.stderr, flush=True)
     return rows
 
@@ -201,12 +202,13 @@ def _installed(cache: Path, package: str, *, version: str) -> Path:
 
 def _markdown(rows: Sequence[Row], heads: dict[str, str]) -> list[str]:
     lines = [*(f"- {name}: {value}" for name, value in heads.items()), ""]
-    lines += ["| images | | | seconds | images / s | peak memory |", "|---|---|---|---|---|---|"]
+    lines += ["| images | | | seconds | of a processor | images / s | peak memory |", "|---|---|---|---|---|---|---|"]
     for what, tool, size, costs in rows:
         seconds = sorted(cost.seconds for cost in costs)
         pace = size / seconds[len(seconds) // 2]
         peak = max(cost.peak_bytes for cost in costs) / 1e6
-        lines.append(f"| {size:,} | {what} | {tool} | {spread(seconds)} | {pace:,.0f} | {peak:.0f} MB |")
+        cpu = spread(sorted(cost.cpu_seconds for cost in costs))
+        lines.append(f"| {size:,} | {what} | {tool} | {spread(seconds)} | {cpu} | {pace:,.0f} | {peak:.0f} MB |")
     return lines
 
 
@@ -214,7 +216,13 @@ def _numbers(rows: Sequence[Row], heads: dict[str, str]) -> dict[str, object]:
     return {
         "machine": heads,
         "runs": [
-            {"what": what, "tool": tool, "images": size, "seconds": [cost.seconds for cost in costs]}
+            {
+                "what": what,
+                "tool": tool,
+                "images": size,
+                "seconds": [cost.seconds for cost in costs],
+                "cpu_seconds": [cost.cpu_seconds for cost in costs],
+            }
             for what, tool, size, costs in rows
         ],
     }

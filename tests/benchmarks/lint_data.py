@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import itertools
+import json
 import os
 import random
 import re
@@ -15,7 +16,7 @@ from tests.benchmarks.data import make_thumbnails
 from tests.benchmarks.peers import call, dsk_command
 
 SEED: Final = 7
-VERSION: Final = 1
+VERSION: Final = 2
 """Raised when the same call would make other files."""
 NUM_NAMES: Final = 20_000
 TAGS_EACH: Final = 30
@@ -51,12 +52,27 @@ def make_dataset(cache: Path, size: int, *, vocabulary: Path | None) -> Path:
         dsk = dsk_command()
         call([*dsk, "init", "set"], home)
         config = home / "set" / "dsk.toml"
-        text = config.read_text("utf-8").replace("# min_side_px = 256", "min_side_px = 64")
-        config.write_text(text + (f'\n[vocab]\ntags = ["{vocabulary.resolve()}"]\n' if vocabulary else ""), "utf-8")
+        changes = {"# min_side_px = 256": "min_side_px = 64"}
+        if vocabulary:
+            changes["[vocab]\n"] = f"[vocab]\ntags = {json.dumps([str(vocabulary.resolve())])}\n"
+        config.write_text(_changed(config.read_text("utf-8"), changes), "utf-8")
         call([*dsk, "import", str(folder)], home / "set")
         call([*dsk, "advance", "wip"], home / "set")
         (home / ".done").touch()
     return home / "set"
+
+
+def _changed(text: str, changes: dict[str, str]) -> str:
+    """The text with other words in the place of those that stand there once.
+
+    Raises:
+        ValueError: they do not.
+    """
+    for old, new in changes.items():
+        if text.count(old) != 1:
+            raise ValueError(f"{old!r} stands {text.count(old)} times in what dsk init writes")
+        text = text.replace(old, new)
+    return text
 
 
 def _names(vocabulary: Path | None) -> list[str]:

@@ -44,18 +44,20 @@ class Cost:
     seconds: float
     peak_bytes: int
     """Largest resident memory of any one process of theirs."""
+    cpu_seconds: float
+    """Processor time of all their processes, which other programs beside them change less than the time on the wall."""
 
 
 _STOPWATCH = """
 import json, os, sys, time
-peak, start = 0, time.perf_counter()
+peak, cpu, start = 0, 0.0, time.perf_counter()
 for argv in json.loads(sys.argv[1]):
     child = os.posix_spawnp(argv[0], argv, os.environ)
     _, status, usage = os.wait4(child, 0)
-    peak = max(peak, usage.ru_maxrss)
+    peak, cpu = max(peak, usage.ru_maxrss), cpu + usage.ru_utime + usage.ru_stime
     if status:
         sys.exit(f"{' '.join(argv)} ended with {os.waitstatus_to_exitcode(status)}")
-json.dump([time.perf_counter() - start, peak], open(sys.argv[2], "w"))
+json.dump([time.perf_counter() - start, peak, cpu], open(sys.argv[2], "w"))
 """
 """A process of its own, since a child's peak begins with the memory of the process that started it."""
 
@@ -71,8 +73,8 @@ def cost_of(commands: Iterable[Sequence[str]], cwd: Path, environment: Mapping[s
         done = subprocess.run(argv, cwd=cwd, env={**os.environ, **environment}, capture_output=True, text=True)
         if done.returncode:
             raise RuntimeError(f"{done.stdout}{done.stderr}")
-        seconds, peak = json.loads(Path(found.name).read_text("utf-8"))
-    return Cost(seconds, peak * (1 if sys.platform == "darwin" else 1024))
+        seconds, peak, cpu = json.loads(Path(found.name).read_text("utf-8"))
+    return Cost(seconds, peak * (1 if sys.platform == "darwin" else 1024), cpu)
 
 
 def race(contenders: Sequence[Contender], work: Path, *, rounds: int) -> dict[str, Series]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from forked import Forker
 from hands import again, commit_edits, head
 from PIL import Image
 
@@ -19,29 +19,30 @@ Dsk = Callable[..., subprocess.CompletedProcess[str]]
 KEY = "aria/danbooru_1"
 
 
-def on_a_terminal(root: Path, columns: int, *words: str) -> list[str]:
+def on_a_terminal(forker: Forker, root: Path, columns: int, *words: str) -> list[str]:
     """The lines of a command whose output is a terminal."""
     ours, theirs = os.openpty()
     env = {**os.environ, "COLUMNS": str(columns), "TERM": "xterm", "NO_COLOR": "1"}
-    command = [sys.executable, "-m", "datakit", "-C", str(root), *words]
-    with subprocess.Popen(command, stdout=theirs, stderr=theirs, stdin=subprocess.DEVNULL, env=env) as running:
-        os.close(theirs)
-        found = b""
-        try:
-            while data := os.read(ours, 65536):
-                found += data
-        except OSError:  # the other end is closed
-            pass
-        os.close(ours)
-    assert running.returncode == 0, found
+    running = forker.start(["-C", str(root), *words], env=env, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    found = b""
+    try:
+        while data := os.read(ours, 65536):
+            found += data
+    except OSError:  # the other end is closed
+        pass
+    os.close(ours)
+    assert running.wait() == 0, found
     return found.decode().splitlines()
 
 
 @pytest.mark.parametrize("columns", [40, 60, 80, 120])
 @pytest.mark.parametrize("words", [("op", "log"), ("log",), ("branch",), ("why", KEY), ("status",)])
-def test_hashes_and_words_stay_whole_in_any_terminal(advanced: Project, columns: int, words: tuple[str, ...]) -> None:
+def test_hashes_and_words_stay_whole_in_any_terminal(
+    advanced: Project, forker: Callable[[], Forker], columns: int, words: tuple[str, ...]
+) -> None:
     drop(again(advanced), [KEY], reason="blurry beyond all hope")
-    text = "\n".join(on_a_terminal(advanced.dataset.root, columns, *words))
+    text = "\n".join(on_a_terminal(forker(), advanced.dataset.root, columns, *words))
     if words != ("status",):
         assert head(advanced)[:10] in text
         assert {"blurry", "hope", "filtered"} <= set(text.replace(":", " ").replace('"', " ").split())

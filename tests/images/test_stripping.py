@@ -103,7 +103,7 @@ def test_files_that_are_not_built_as_they_say(file_format: str, data: bytes) -> 
         without_metadata(data, file_format)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.sampled_from(sorted(FILES)), st.data())
 def test_damaged_files_never_crash(name: str, drawn: st.DataObject) -> None:
     file_format, data = FILES[name]

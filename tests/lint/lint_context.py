@@ -47,7 +47,7 @@ def context_of(said: Mapping[str, Any], rule: Rule) -> Context:
         blacklisted=blacklist.__contains__,
         record=records.get,
         tokens=token_counter() if said.get("tokens") else None,
-        state=msgspec.convert(said["state"], StageState) if "state" in said else None,
+        state=_state(said["state"]) if "state" in said else None,
         options=options,
     )
 
@@ -64,3 +64,10 @@ def _vocabulary(said: Mapping[str, list[str]]) -> Vocabulary:
             for role, rows in said.items()
         ]
     )
+
+
+def _state(said: dict[str, Any]) -> StageState:
+    given = dict(said)
+    origins = given.pop("origins", None)
+    state = msgspec.convert(given, StageState)
+    return state if origins is None else msgspec.structs.replace(state, origins=lambda: frozenset(origins))

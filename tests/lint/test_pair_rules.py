@@ -67,7 +67,7 @@ def test_fixes_come_to_an_end_within_the_rounds(tree: Tree, stage: str, unsafe: 
 
 
 @given(texts, stages)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_a_mended_caption_says_something_if_it_did_before(text: str, stage: str) -> None:
     rules = pair_rules(fixing=True)
     mended = mend(rules, [collection_of(stage, {"k.png": b"", "k.txt": text.encode()})], unsafe=True)

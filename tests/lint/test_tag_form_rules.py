@@ -59,7 +59,7 @@ def test_a_safe_fix_keeps_the_tags_and_the_prose_and_comes_to_an_end(name: str, 
 
 
 @given(text=CAPTIONS)
-@settings(max_examples=300)
+@settings(max_examples=150)
 def test_all_of_them_together_come_to_an_end(text: str) -> None:
     rules = rules_of("emphasis_in_caption", *SAFE, "meta_tag", "literal_separator")
     mended = mend(rules, [collection_of("", {PATH: text.encode()})], unsafe=True)

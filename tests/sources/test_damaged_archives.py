@@ -194,7 +194,7 @@ KINDS = ("zip", "tar", "tar.gz", "tar.bz2", "tar.xz")
 SEEDS = {kind: _seed(kind) for kind in KINDS}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.data(), st.sampled_from(KINDS))
 def test_mutated_archives_are_read_or_refused(data: st.DataObject, kind: str) -> None:
     content = bytearray(SEEDS[kind])

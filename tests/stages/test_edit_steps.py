@@ -188,7 +188,7 @@ def test_crops() -> None:
 SIZES = st.tuples(st.integers(1, 9000), st.integers(1, 9000))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=120, deadline=None)
 @drawn(SIZES, st.sampled_from([1, 8, 32, 64]), st.sampled_from([64 * 64, 512 * 512, 1024 * 1024, 1216 * 832]))
 def test_a_limited_size_lies_within_the_area_and_keeps_its_shape(size: tuple[int, int], step_: int, area: int) -> None:
     own = limit.Settings(area_px=area, multiple_px=step_)

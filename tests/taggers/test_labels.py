@@ -152,7 +152,7 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     assert read_labels(tmp_path / "bom.csv", WD).names == ("a",)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(st.text(max_size=200), st.sampled_from(["csv", "cl-json", "camie-json", "lines"]))
 def test_no_text_crashes(text: str, format_name: str) -> None:
     try:
@@ -172,7 +172,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(JSON, st.sampled_from(["cl-json", "camie-json"]))
 def test_no_json_crashes(value: object, format_name: str) -> None:
     try:

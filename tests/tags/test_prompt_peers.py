@@ -138,7 +138,7 @@ def test_no_escaped_name_is_a_schedule() -> None:
         assert schedules(escaped) == [[10, escaped]]
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(PROMPTS)
 def test_any_prompt_is_read_as_a1111_reads_it(text: str) -> None:
     if find_schedules(text):
@@ -151,7 +151,7 @@ def test_any_prompt_is_read_as_a1111_reads_it(text: str) -> None:
     assert found == expected
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(PROMPTS)
 def test_any_prompt_is_read_as_comfyui_reads_it(text: str) -> None:
     found = [(span.text, span.weight) for span in SYNTAXES["comfyui"].parse(text)]

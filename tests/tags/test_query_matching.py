@@ -80,14 +80,14 @@ def row_of(item: ItemFacts) -> Facts:
     return row.with_caption(item.caption)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(items(), nodes())
 def test_one_item_is_found_as_the_index_finds_it(item: ItemFacts, node: Node) -> None:
     segment = Segment(Head(stage="raw", trees=("", ""), num_rows=1), pack([row_of(item)]))
     assert matches(node, item) == (evaluate(node, segment, 1) == 1)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(items(), nodes(), st.tuples(st.integers(0, 3), st.integers(0, 3)))
 def test_what_is_left_of_a_query_finds_the_same(item: ItemFacts, node: Node, size: tuple[int, int]) -> None:
     (left,) = left_of_pixels([node], item)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 import msgspec
@@ -16,6 +16,7 @@ from datakit.errors import InputError, UsageError
 from datakit.exports.model import EXPORTS
 from datakit.lint.context import Context, StageState, TokenCounter, Training
 from datakit.lint.engine import RULES
+from datakit.lint.rules import conflicting_tags, underscore_in_tag
 from datakit.lint.settings import LintSettings, TrainingSettings
 from datakit.lint.targets.model import TARGETS, Target
 from datakit.model.item import concept_of, is_image, split_path
@@ -23,6 +24,7 @@ from datakit.model.order import COMPUTED, RAW, WIP
 from datakit.model.record import Record, decode_record
 from datakit.repo.stagetree import read_items, read_lock, stage_tree
 from datakit.tags.captions import parse_tags
+from datakit.tags.names import to_canonical
 from datakit.tags.patterns import TagPatterns
 
 
@@ -71,11 +73,7 @@ def token_counter() -> TokenCounter:
     def count(text: str) -> int:
         return load_tokenizer().count(text)
 
-    def cut_tags(text: str) -> list[str]:
-        cut = (piece.text for chunk in load_tokenizer().chunks(text) for piece in chunk.pieces if piece.cut)
-        return list(dict.fromkeys(cut))
-
-    return TokenCounter(count, cut_tags)
+    return TokenCounter(count, lambda words: load_tokenizer().counts(words))
 
 
 class StageContexts:
@@ -88,7 +86,7 @@ class StageContexts:
 
     def of(self, stage: str, paths: Sequence[str]) -> Context:
         """The context of one stage; `paths` are the files in it."""
-        concepts = sorted({concept_of(split_path(path)[0]) for path in paths})
+        concepts = sorted({concept_of(path) for path in paths})
         return msgspec.structs.replace(
             self._common,
             training=self._training(concepts),
@@ -98,7 +96,23 @@ class StageContexts:
             record=self._record,
             state=self._state(stage),
             digest=digest(self._project.tables),
+            options=self._options(),
         )
+
+    def _options(self) -> Mapping[type[msgspec.Struct], Any]:
+        """What rules were told, and what `[cleaned]` says of the same things."""
+        cleaned, found = self._project.settings("cleaned"), dict(self._common.options)
+        if cleaned.exclusive:
+            names = self._project.vocabulary.canonical if cleaned.aliases else str
+            rows = tuple(tuple(names(to_canonical(tag)) for tag in row) for row in cleaned.exclusive)
+            conflicts = self._common.option(conflicting_tags.Options)
+            exclusive = (*conflicts.exclusive, *rows)
+            found[conflicting_tags.Options] = msgspec.structs.replace(conflicts, exclusive=exclusive)
+        said = self._project.lint_settings.rules.get(underscore_in_tag.RULE.name, {})
+        if cleaned.keep_underscores and "spelling" not in said:
+            underscores = self._common.option(underscore_in_tag.Options)
+            found[underscore_in_tag.Options] = msgspec.structs.replace(underscores, spelling="underscores")
+        return found
 
     def _training(self, concepts: Iterable[str]) -> Training:
         export = self._project.export_asked("kohya").common
@@ -144,9 +158,14 @@ class StageContexts:
         return StageState(
             stale=stale,
             conflicts=_conflicts(lock.conflicts if lock else ()),
-            origins=None if stage == RAW else frozenset(read_items(dataset, stage_tree(dataset, root, RAW))),
+            origins=None if stage == RAW else lambda: self._origins,
             stale_exports=self._stale_exports() if stage == WIP else {},
         )
+
+    @cached_property
+    def _origins(self) -> frozenset[str]:
+        dataset = self._project.dataset
+        return frozenset(read_items(dataset, stage_tree(dataset, dataset.head_tree, RAW)))
 
     def _stale_exports(self) -> dict[str, str]:
         dataset, found = self._project.dataset, {}

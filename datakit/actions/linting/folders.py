@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +19,7 @@ from datakit.errors import ConfigError, InputError
 from datakit.images.decode import read_bounded
 from datakit.lint.collection import CONTENT, FOLDER, Collection
 from datakit.lint.context import Context
+from datakit.lint.model import Finding
 from datakit.lint.settings import FOLDER_CONFIG, LintSettings
 from datakit.model.item import is_image
 from datakit.model.progress import Progress
@@ -28,6 +30,9 @@ from datakit.taggers.filedigests import cache_folder
 
 LINT: Final = "lint"
 MEMO_NAME: Final = "lint.sqlite"
+UNREAD_CODE: Final = "E003"
+UNREAD_NAME: Final = "unread-folder"
+_NOTHING_THERE: Final = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 _PRIVATE: Final = frozenset({".git", ".dsk", "__pycache__", ".cache", "@eaDir"})
 
 
@@ -36,19 +41,26 @@ class FolderFiles:
 
     def __init__(self, root: Path, looks: Sequence[Look], progress: Progress) -> None:
         self.root = root
+        self._root = str(root)
         self._looks = [look for look in looks if look.name != CONTENT.name]
         self._progress = progress
         self.memo = Memo(cache_folder() / MEMO_NAME)
         self.is_whole = True
         """Whether every image could be read."""
+        self._unread: dict[str, str] = {}
 
     @cached_property
     def _stamps(self) -> Mapping[str, str]:
         """Path → what changes when the file does."""
         found = {}
-        for path, stat in walk(self.root):
+        for path, stat in walk(self.root, self._unread):
             found[path] = f"{stat.st_size}:{stat.st_mtime_ns}:{stat.st_ctime_ns}:{stat.st_ino}"
         return dict(sorted(found.items()))
+
+    @property
+    def unread(self) -> Mapping[str, str]:
+        """Folders, and links to files, that may not be looked into → why; nothing in them is among `paths`."""
+        return self._unread if self._stamps is not None else {}
 
     @cached_property
     def paths(self) -> tuple[str, ...]:
@@ -68,7 +80,8 @@ class FolderFiles:
             InputError: it cannot be read.
         """
         try:
-            return (self.root / path).read_bytes()
+            with open(f"{self._root}/{path}", "rb", buffering=0) as file:  # noqa: PTH123  a path object costs as much as the read
+                return file.read()
         except OSError as error:
             raise InputError(f"{path}: {error.strerror}") from error
 
@@ -151,8 +164,33 @@ def _name_of(root: Path) -> str:
     return hashlib.sha256(str(root).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
-def walk(root: Path) -> Iterator[tuple[str, os.stat_result]]:
-    """(path with `/`, stat) of each file below; links are followed to files, not into folders."""
+def unread_findings(files: FolderFiles) -> tuple[Finding, ...]:
+    """What lint did not get to see, so that nobody takes it for sound."""
+    return tuple(
+        Finding(
+            path=path,
+            message=f"cannot be looked into: {reason}",
+            hint="give yourself the right to read it, or check the disk; no rule has seen what is in it",
+            evidence={"reason": reason},
+            item=path,
+            code=UNREAD_CODE,
+            name=UNREAD_NAME,
+            stage=FOLDER,
+        )
+        for path, reason in sorted(files.unread.items())
+    )
+
+
+def walk(root: Path, unread: dict[str, str] | None = None) -> Iterator[tuple[str, os.stat_result]]:
+    """(path with `/`, stat) of each file below; links are followed to files, not into folders.
+
+    Args:
+        unread: gets the path of what may not be looked at, and why; what is gone by then is not in it.
+
+    Raises:
+        InputError: `root` itself cannot be looked into.
+    """
+    failed = {} if unread is None else unread
     waiting = [("", str(root))]
     while waiting:
         prefix, folder = waiting.pop()
@@ -161,6 +199,7 @@ def walk(root: Path) -> Iterator[tuple[str, os.stat_result]]:
         except OSError as error:
             if not prefix:
                 raise InputError(f"{root}: {error.strerror}") from error
+            _note(failed, prefix.rstrip("/"), error)
             continue
         for entry in entries:
             try:
@@ -169,5 +208,10 @@ def walk(root: Path) -> Iterator[tuple[str, os.stat_result]]:
                         waiting.append((f"{prefix}{entry.name}/", entry.path))
                 elif entry.name not in (FOLDER_CONFIG, CONFIG_NAME) and entry.is_file():
                     yield f"{prefix}{entry.name}", entry.stat()
-            except OSError:
-                continue
+            except OSError as error:
+                _note(failed, f"{prefix}{entry.name}", error)
+
+
+def _note(failed: dict[str, str], path: str, error: OSError) -> None:
+    if error.errno not in _NOTHING_THERE:
+        failed[path] = error.strerror or str(error)

@@ -145,17 +145,17 @@ def report_of(asked: Asked) -> Report:
     reports = []
     for collection in asked.collections:
         name, key = _memo_name(asked, collection), _key(asked, collection)
-        findings = _recalled(asked.memo, name, key)
-        if findings is None:
+        known = _recalled(asked.memo, name, key)
+        if known is None:
             report = run(job.rules, [collection], severities=severities)
             if key and asked.files.is_whole:
-                _remember(asked.memo, name, key, report.findings)
+                _remember(asked.memo, name, _Known(key, report.findings, report.num_images, report.num_captions))
         else:
             report = Report(
-                findings=findings,
+                findings=known.findings,
                 rules=tuple(job.rules),
-                num_images=len(collection.images),
-                num_captions=len(collection.captions),
+                num_images=known.num_images,
+                num_captions=known.num_captions,
             )
         reports.append(report)
     return _as_said(asked, joined(reports, tuple(job.rules)))
@@ -220,25 +220,34 @@ def _memo_name(asked: Asked, collection: Collection) -> str:
     return f"lint:{hashlib.sha256(kind.encode()).hexdigest()[:12]}:{place}"
 
 
-def _remember(memo: Memo, name: str, key: str, findings: tuple[Finding, ...]) -> None:
-    if any(finding.code in _PASSING for finding in findings):
+class _Known(NamedTuple):
+    """What is remembered of a collection."""
+
+    key: str
+    findings: tuple[Finding, ...]
+    num_images: int
+    num_captions: int
+
+
+def _remember(memo: Memo, name: str, known: _Known) -> None:
+    if any(finding.code in _PASSING for finding in known.findings):
         return
     try:
-        value = msgspec.msgpack.encode((key, findings))
+        value = msgspec.msgpack.encode(known)
     except (UnicodeEncodeError, OverflowError):
         return  # a name that is not UTF-8, a number of more than 64 bits: found anew each time
     memo.put([(name, value)])
 
 
-def _recalled(memo: Memo, name: str, key: str) -> tuple[Finding, ...] | None:
+def _recalled(memo: Memo, name: str, key: str) -> _Known | None:
     value = memo.get([name]).get(name) if key else None
     if value is None:
         return None
     try:
-        known, findings = msgspec.msgpack.decode(value, type=tuple[str, tuple[Finding, ...]])
+        known = msgspec.msgpack.decode(value, type=_Known)
     except msgspec.DecodeError:
         return None  # written by another version of dsk, or damaged
-    return findings if known == key else None
+    return known if known.key == key else None
 
 
 def _key(asked: Asked, collection: Collection) -> str:

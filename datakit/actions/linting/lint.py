@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from datakit.actions.linting.folders import FolderFiles, unread_findings
 from datakit.actions.linting.jobs import (
     EVERYTHING,
     Asked,
@@ -73,9 +74,12 @@ def lint_folder(folder: Path, request: Request = EVERYTHING, *, progress: Progre
     Raises:
         UsageError: no such rule or trainer.
         ConfigError: a mistake in its dsk-lint.toml, or no query.
-        InputError: the folder or a file cannot be read.
+        InputError: the folder cannot be read.
     """
-    return Linted(report=report_of(asked_of_folder(folder, request, progress)))
+    asked = asked_of_folder(folder, request, progress)
+    report = report_of(asked)
+    unread = unread_findings(asked.files) if isinstance(asked.files, FolderFiles) else ()
+    return Linted(report=msgspec.structs.replace(report, findings=(*unread, *report.findings)))
 
 
 def fixes_of_stages(

@@ -35,11 +35,13 @@ class DatasetFiles:
     ) -> None:
         """`stages` are those whose images may be asked for; all where none is named."""
         self._dataset = dataset
+        self._root = str(dataset.root)
         self._stages = stages or STAGES_OF_IMAGES
         self._looks = [look for look in looks if look.name != CONTENT.name]
         self._progress = progress
         self._found: Scan = scan(dataset)
         self._unmanaged = frozenset(self._found.unmanaged)
+        self._digests: dict[str, str] = {}
         self.is_whole = True
         """Whether the content of every image that was asked for is here."""
 
@@ -58,6 +60,11 @@ class DatasetFiles:
 
     def digest(self, stage: str) -> str:
         """Changes whenever a file of the stage does; '' where that is not known."""
+        if stage not in self._digests:
+            self._digests[stage] = self._digest(stage)
+        return self._digests[stage]
+
+    def _digest(self, stage: str) -> str:
         hasher = hashlib.sha256()
         for path in self._paths[stage]:
             blob = self._found.blobs.get(f"{stage}/{path}")
@@ -79,7 +86,8 @@ class DatasetFiles:
             InputError: it cannot be read.
         """
         try:
-            return (self._dataset.root / stage / path).read_bytes()
+            with open(f"{self._root}/{stage}/{path}", "rb", buffering=0) as file:  # noqa: PTH123  a path object costs as much as the read
+                return file.read()
         except OSError as error:
             raise InputError(f"{stage}/{path}: {error.strerror}") from error
 

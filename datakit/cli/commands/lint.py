@@ -30,9 +30,17 @@ class _Words(click.ParamType[tuple[str, ...]]):
     name = "words"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
-        """The words, blanks around them left out."""
-        del param, ctx
-        return value if isinstance(value, tuple) else tuple(filter(None, map(str.strip, value.split(","))))
+        """The words, blanks around them left out.
+
+        Raises:
+            UsageError: there are none, which would mean everything.
+        """
+        if isinstance(value, tuple):
+            return value
+        words = tuple(filter(None, map(str.strip, value.split(","))))
+        if not words:
+            self.fail("names nothing; leave the option out to mean everything", param, ctx)
+        return words
 
 
 @click.command("lint")

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Final
 
 from datakit.lint.captions import Caption
-from datakit.lint.collection import Collection
+from datakit.lint.collection import Collection, once
 from datakit.lint.model import Write
 
 CONTROLS: Final = "\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f"
@@ -25,11 +24,14 @@ def is_blank(text: str) -> bool:
     return _VISIBLE.search(text) is None
 
 
-def written_captions(collection: Collection) -> Iterator[Caption]:
+@once
+def written_captions(collection: Collection) -> tuple[Caption, ...]:
     """The captions in UTF-8 in which there is something to see."""
-    for caption in collection.read_captions.values():
-        if caption.encoding.startswith("utf-8") and not is_blank(caption.text):
-            yield caption
+    return tuple(
+        caption
+        for caption in collection.read_captions.values()
+        if caption.encoding in ("utf-8", "utf-8-bom") and not is_blank(caption.text)
+    )
 
 
 def rewritten(path: str, text: str) -> list[Write]:

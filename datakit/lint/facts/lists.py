@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
+from datakit.errors import InputError
+from datakit.lint.captions import read_caption
 from datakit.lint.collection import Collection
 from datakit.model.item import is_image, split_path, stem_of
 
@@ -26,20 +28,18 @@ class ImageList(NamedTuple):
     """Its lines that name no image, as they stand there."""
 
 
-def is_list(collection: Collection, path: str) -> bool:
-    """Whether a `.txt` file is named like a list, and is no image's caption; its content may say otherwise."""
-    key, extension = split_path(path)
-    return extension.lower() == "txt" and bool(_NAME.fullmatch(stem_of(key))) and key not in collection.images_of
-
-
 def lists_of(collection: Collection) -> Iterator[ImageList]:
     """The lists of a collection: of the files with such a name, those with a line that could be an image."""
-    named = [path for path in collection.read_captions if is_list(collection, path)]
+    images = collection.images_of
+    bare = (
+        paths for key, paths in collection.captions_of.items() if key not in images and _NAME.fullmatch(stem_of(key))
+    )
+    named = [path for paths in bare for path in paths]
     if not named:
         return
     known = _Known(collection)
     for path in named:
-        lines = [line.strip() for line in collection.read_captions[path].text.splitlines()]
+        lines = _lines(collection, path)
         rows = [(line, known.find(line, path)) for line in lines if line and not line.startswith("#")]
         if any(found or is_image(line) for line, found in rows):
             yield ImageList(
@@ -48,6 +48,15 @@ def lists_of(collection: Collection) -> Iterator[ImageList]:
                 images=tuple(dict.fromkeys(found for _, found in rows if found)),
                 missing=tuple(dict.fromkeys(line for line, found in rows if not found)),
             )
+
+
+def _lines(collection: Collection, path: str) -> list[str]:
+    """The lines of one file, without all captions being read for it; none where it cannot be read."""
+    try:
+        text = read_caption(path, collection.read(path)).text
+    except InputError:
+        return []
+    return [line.strip() for line in text.splitlines()]
 
 
 class _Known:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from datakit.images.looks import MEASURED
 from datakit.images.measure import ImageFacts
+from datakit.images.measures.truncation import is_cut_short
 from datakit.lint.collection import FOLDER, Collection
 
 PILLOW_LIMIT_PX: Final = 178_956_970
@@ -36,6 +38,32 @@ def measured(collection: Collection) -> Iterator[Measured]:
         found = collection.looked(image, MEASURED)
         if not found.get("unreadable"):
             yield Measured(image, facts, found)
+
+
+def undecodable(collection: Collection, *, cut_short: bool) -> Iterator[tuple[str, str, str]]:
+    """(path, the decoder's reason, the cure) of each image that gives no pixels; of those whose end is missing, or of
+    the others."""
+    hint = "fetch it again; else dsk filter drops it" if collection.stage == "raw" else "fetch it again, or take it out"
+    for image in collection.images:
+        reason = collection.facts(image).unreadable
+        if reason and is_cut_short(reason, partial(collection.read, image)) == cut_short:
+            yield image, reason, hint
+
+
+def poor(collection: Collection, fact: str, least: float, *, section: str) -> Iterator[tuple[str, Any, str]]:
+    """(path, what was measured, the cure) of each image with less of a fact than `least`.
+
+    Args:
+        section: of dsk.toml, the filter that drops such images.
+    """
+    hint = cure(
+        collection,
+        in_dataset=f"fetch the original; [{section}] drops such images",
+        in_folder="fetch the original, or take it out",
+    )
+    for image, _, found in measured(collection):
+        if found[fact] is not None and found[fact] < least:
+            yield image, found[fact], hint
 
 
 def cure(collection: Collection, *, in_dataset: str, in_folder: str) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Collection as Container
 from typing import Final
 
 from datakit.lint.captions import Caption
-from datakit.lint.collection import Collection
+from datakit.lint.collection import Collection, once
 from datakit.lint.model import Change, Write
 from datakit.model.item import concept_of
 from datakit.tags.captions import split_prose
@@ -36,6 +36,7 @@ def is_tag(piece: str, vocabulary: Vocabulary) -> bool:
     return len(piece.split(None, _MAX_WORDS)) <= _MAX_WORDS or to_canonical(piece) in vocabulary
 
 
+@once
 def own_words(collection: Collection) -> frozenset[str]:
     """Canonical names that the folder chose itself: its trigger words.
 
@@ -63,6 +64,8 @@ def lines_of(caption: Caption) -> list[int]:
     """The line that each piece stands in; all in one where no line has two, for then lines are what parts tags."""
     found: list[int] = []
     line = 0
+    if "\n" not in caption.listed and "\r" not in caption.listed:
+        return [0] * len(caption.pieces)
     texts = _BETWEEN.split(caption.listed)
     for place, text in enumerate(texts):
         if place % 2:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-from datakit.lint.collection import FOLDER, Collection
-from datakit.lint.model import Effect
+from datakit.lint.collection import FOLDER, Collection, once
+from datakit.lint.model import Change, Effect, Finding, Rename
 from datakit.model.item import CAPTION_EXTENSION, concept_of, is_image, split_path, stem_of
 
 CAPTION_LIKE: Final = frozenset({"txt", "caption", "captions", "cap", "text", "tags", "tag", "prompt"})
@@ -31,6 +31,18 @@ WITHOUT_CAPTION: Final[Mapping[str, Effect]] = {
     "naifu": Effect("error", "trains an empty prompt after a warning", "data/image_storage.py"),
 }
 """What trainers do with an image that has no caption where they look for it."""
+
+
+WITH_EMPTY_CAPTION: Final[Mapping[str, Effect]] = {
+    "sd-scripts": Effect("error", "trains an empty prompt and says nothing", "library/train_util.py, read_caption"),
+    "onetrainer": Effect("error", "trains an empty prompt and says nothing"),
+    "ai-toolkit": Effect("error", "trains an empty prompt and says nothing", "toolkit/dataloader_mixins.py"),
+    "diffusion-pipe": Effect("error", "trains an empty prompt and says nothing", "utils/dataset.py"),
+    "naifu": Effect("error", "trains an empty prompt", "data/image_storage.py"),
+    "dsk": Effect("error", "stops and names the file", "trainer/data/items.py"),
+}
+"""What trainers do with a caption in which there is nothing to see. diffusion-pipe's skip_empty_caption, in spite of
+its name, leaves out images whose caption file is missing: a file of zero bytes is a caption to it."""
 
 
 class Misnamed(NamedTuple):
@@ -64,6 +76,7 @@ def caption_extensions(collection: Collection) -> frozenset[str]:
     return read
 
 
+@once
 def misnamed(collection: Collection) -> list[Misnamed]:
     """The captions of wrong names: wrong extensions of images without a caption, and all named after the whole file."""
     read = caption_extensions(collection)
@@ -92,6 +105,12 @@ def misnamed(collection: Collection) -> list[Misnamed]:
     ]
 
 
+def renamed(finding: Finding, collection: Collection) -> Sequence[Change]:
+    """The change that gives a misnamed caption the name that its finding's evidence wants."""
+    del collection
+    return [Rename(finding.path, finding.evidence["wanted"])]
+
+
 def is_double(collection: Collection, key: str) -> bool:
     """Whether a caption's path without its extension, of which no image has that key, is an image's file name."""
     return is_image(key) and key in collection.held
@@ -102,6 +121,7 @@ def has_caption(collection: Collection, key: str, extensions: frozenset[str]) ->
     return any(f"{key}.{extension}" in collection.held for extension in extensions)
 
 
+@once
 def folders_with_images(collection: Collection) -> frozenset[str]:
     """The folders that hold images themselves; '' is the collection's own."""
     return frozenset(map(concept_of, collection.images_of))

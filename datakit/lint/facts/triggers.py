@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
 from datakit.lint.captions import Caption
-from datakit.lint.collection import Collection
+from datakit.lint.collection import Collection, once
 from datakit.model.item import concept_of, stem_of
 from datakit.tags.emphasis import strip_emphasis
 from datakit.tags.names import to_canonical, to_prompt
@@ -82,7 +82,8 @@ def is_model_word(tag: str) -> bool:
     return _MODEL_WORD.fullmatch(tag) is not None
 
 
-def captions_by_concept(collection: Collection) -> dict[str, list[Caption]]:
+@once
+def captions_by_concept(collection: Collection) -> Mapping[str, list[Caption]]:
     """Concept → its captions that belong to an image and say something."""
     found: dict[str, list[Caption]] = defaultdict(list)
     for key, paths in collection.captions_of.items():
@@ -92,18 +93,17 @@ def captions_by_concept(collection: Collection) -> dict[str, list[Caption]]:
                 for path in paths
                 if (caption := collection.read_captions.get(path)) is not None and caption.text.strip()
             ]
-    return found
+    return dict(found)
 
 
-def triggers_of(
-    collection: Collection, captions: Mapping[str, list[Caption]], *, share: float = LEAST_SHARE
-) -> dict[str, Trigger]:
+@once
+def triggers_of(collection: Collection, *, share: float = LEAST_SHARE) -> Mapping[str, Trigger]:
     """Concept → its trigger, of concepts that have one.
 
     Args:
-        captions: those of each concept.
         share: of a concept's captions that begin with a word, for it to be inferred.
     """
+    captions = captions_by_concept(collection)
     said = collection.context.triggers
     if said is not None:
         return {concept: _trigger(words, captions[concept]) for concept, words in said.items() if captions.get(concept)}

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from datakit.lint.collection import Collection
+from datakit.lint.collection import Collection, once
 from datakit.lint.facts.piecewise import is_tag, own_words
+from datakit.lint.facts.sidecars import folders_with_images
 from datakit.lint.facts.triggers import concept_words, is_model_word
-from datakit.model.item import concept_of
 from datakit.tags.emphasis import has_emphasis
 from datakit.tags.names import to_canonical
 
 
+@once
 def unknown_tags(collection: Collection) -> dict[str, str]:
     """Canonical name of each unknown tag in use → as it is written; nothing where no vocabulary is in use.
 
@@ -18,7 +19,7 @@ def unknown_tags(collection: Collection) -> dict[str, str]:
     vocabulary = collection.context.vocabulary
     if not len(vocabulary):
         return {}
-    own = own_words(collection) | concept_words(map(concept_of, collection.images_of))
+    own = own_words(collection) | concept_words(folders_with_images(collection))
     found: dict[str, str] = {}
     for piece in collection.pieces_in_use:
         tag = to_canonical(piece)

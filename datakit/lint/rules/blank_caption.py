@@ -6,10 +6,11 @@ without width. A file of zero bytes is empty-caption's.
 
 ## Why is this bad?
 Nobody stops at it: sd-scripts takes the first line, strips it, and trains an empty prompt
-(kohya-ss/sd-scripts:library/train_util.py, `read_caption`), as OneTrainer and naifu do. What is peculiar
-to the image is learnt as the meaning of no prompt at all. diffusion-pipe leaves such an image out, dsk
-refuses it. In raw, filtered and edited this is a warning, since the captioned stage writes captions from
-records or a tagger.
+(kohya-ss/sd-scripts:library/train_util.py, `read_caption`), as OneTrainer, naifu and diffusion-pipe do;
+`skip_empty_caption` of the latter skips images without a caption file alone
+(tdrussell/diffusion-pipe:utils/dataset.py). What is peculiar to the image is learnt as the meaning of no
+prompt at all. dsk refuses it. In raw, filtered and edited this is a warning, since the captioned stage
+writes captions from records or a tagger.
 
 ## Example
 
@@ -33,7 +34,8 @@ from collections.abc import Iterator
 
 from datakit.lint.collection import ALL_STAGES, Collection
 from datakit.lint.facts.characters import is_blank
-from datakit.lint.model import Effect, Finding, Rule
+from datakit.lint.facts.sidecars import WITH_EMPTY_CAPTION
+from datakit.lint.model import Finding, Rule
 
 
 def check(collection: Collection) -> Iterator[Finding]:
@@ -56,12 +58,5 @@ RULE = Rule(
     stages=ALL_STAGES,
     last_only=True,
     check=check,
-    effects={
-        "sd-scripts": Effect("error", "trains an empty prompt and says nothing", "library/train_util.py, read_caption"),
-        "onetrainer": Effect("error", "trains an empty prompt and says nothing"),
-        "ai-toolkit": Effect("error", "trains an empty prompt and says nothing", "toolkit/dataloader_mixins.py"),
-        "diffusion-pipe": Effect("warning", "leaves the image out", "utils/dataset.py, skip_empty_caption"),
-        "naifu": Effect("error", "trains an empty prompt", "data/image_storage.py"),
-        "dsk": Effect("error", "stops and names the file", "trainer/data/items.py"),
-    },
+    effects={**WITH_EMPTY_CAPTION},
 )

@@ -38,7 +38,7 @@ import msgspec
 
 from datakit.images.looks import MEASURED
 from datakit.lint.collection import ALL_STAGES, Collection
-from datakit.lint.facts.pictures import cure, measured
+from datakit.lint.facts.pictures import poor
 from datakit.lint.model import Finding, Rule
 
 
@@ -52,20 +52,13 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 def check(collection: Collection) -> Iterator[Finding]:
     """One finding for each blurred image; one without any edge is featureless instead."""
     least = collection.context.option(Options).min_sharpness
-    hint = cure(
-        collection,
-        in_dataset="fetch the original; [filtered.blurry] drops such images",
-        in_folder="fetch the original, or take it out",
-    )
-    for image, _, found in measured(collection):
-        sharpness = found["sharpness"]
-        if sharpness is not None and sharpness < least:
-            yield Finding(
-                path=image,
-                message=f"is blurred: sharpness {sharpness:.2f}, under {least:g}",
-                hint=hint,
-                evidence={"sharpness": sharpness},
-            )
+    for image, sharpness, cure in poor(collection, "sharpness", least, section="filtered.blurry"):
+        yield Finding(
+            path=image,
+            message=f"is blurred: sharpness {sharpness:.2f}, under {least:g}",
+            hint=cure,
+            evidence={"sharpness": sharpness},
+        )
 
 
 RULE = Rule(

@@ -2,8 +2,9 @@
 
 ## What it does
 Finds pairs that exclude each other by Danbooru's own definitions: two counts of the same people (`1girl` and
-`2girls`), `solo` beside several people, `no humans` beside people, `lowres` beside `highres`. What is merely rare is
-no contradiction: `long hair` and `short hair` may be two people, `1girl` and `1boy` are.
+`2girls`), `solo` beside several people, `no humans` beside people, `lowres` beside `highres`; and what you say
+excludes each other, under Options or by `exclusive` in `[cleaned]` of a dataset. What is merely rare is no
+contradiction: `long hair` and `short hair` may be two people, `1girl` and `1boy` are.
 
 ## Why is this bad?
 One of the two is wrong, and which of them is said of the picture is learnt all the same: words of opposite meaning
@@ -36,7 +37,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from datakit.lint.collection import FOLDER, Collection
+from datakit.lint.collection import CAPTION_STAGES, Collection
 from datakit.lint.model import Finding, Rule
 from datakit.lint.words import listed
 from datakit.tags.exclusive import conflicts, rivals_of
@@ -75,7 +76,7 @@ RULE = Rule(
     name="conflicting-tags",
     group="tags",
     severity="warning",
-    stages=("cleaned", "wip", FOLDER),
+    stages=CAPTION_STAGES,
     last_only=True,
     check=check,
     options=Options,

@@ -30,11 +30,11 @@ Safe: renames the caption where the image has none, and where no other image or 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from datakit.lint.collection import ALL_STAGES, Collection
-from datakit.lint.facts.sidecars import WITHOUT_CAPTION, misnamed
-from datakit.lint.model import Change, Finding, Rename, Rule
+from datakit.lint.facts.sidecars import WITHOUT_CAPTION, misnamed, renamed
+from datakit.lint.model import Finding, Rule
 from datakit.model.item import stem_of
 
 
@@ -59,11 +59,6 @@ def check(collection: Collection) -> Iterator[Finding]:
         )
 
 
-def fix(finding: Finding, collection: Collection) -> Sequence[Change]:
-    """Take the image's extension out of the caption's name."""
-    return [Rename(finding.path, finding.evidence["wanted"])]
-
-
 RULE = Rule(
     code="P006",
     name="double-extension-caption",
@@ -72,7 +67,7 @@ RULE = Rule(
     severity_in={"raw": "warning", "filtered": "warning", "edited": "warning"},
     stages=ALL_STAGES,
     check=check,
-    fix=fix,
+    fix=renamed,
     fix_safety="safe",
     effects={**WITHOUT_CAPTION},
 )

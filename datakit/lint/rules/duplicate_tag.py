@@ -65,10 +65,11 @@ def _again(caption: Caption, vocabulary: Vocabulary) -> list[int]:
     """Places, in the caption's pieces, of the tags that came before; of prose none."""
     seen: set[tuple[int, str]] = set()
     found = []
-    for place, (line, piece, name) in enumerate(zip(lines_of(caption), caption.pieces, caption.tags, strict=True)):
-        if (line, name) in seen and name and is_tag(piece, vocabulary):
+    for place, tag in enumerate(zip(lines_of(caption), caption.tags, strict=True)):
+        if tag not in seen:
+            seen.add(tag)
+        elif tag[1] and is_tag(caption.pieces[place], vocabulary):
             found.append(place)
-        seen.add((line, name))
     return found
 
 

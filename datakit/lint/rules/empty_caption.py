@@ -6,9 +6,10 @@ Finds caption files of zero bytes. One that holds blanks is blank-caption's.
 ## Why is this bad?
 sd-scripts stops with an AssertionError at a caption of zero bytes, without naming a cure
 (kohya-ss/sd-scripts:library/train_util.py, `read_caption`), and dsk refuses it. With others the image
-trains an empty prompt, and what is peculiar to it is learnt as the meaning of no prompt at all.
-diffusion-pipe leaves such an image out. In raw, filtered and edited this is a warning, since the captioned
-stage writes captions from records or a tagger.
+trains an empty prompt, and what is peculiar to it is learnt as the meaning of no prompt at all: so with
+diffusion-pipe, whose `skip_empty_caption` skips images without a caption file alone
+(tdrussell/diffusion-pipe:utils/dataset.py). In raw, filtered and edited this is a warning, since the
+captioned stage writes captions from records or a tagger.
 
 ## Example
 
@@ -31,6 +32,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from datakit.lint.collection import ALL_STAGES, Collection
+from datakit.lint.facts.sidecars import WITH_EMPTY_CAPTION
 from datakit.lint.model import Effect, Finding, Rule
 
 
@@ -55,11 +57,7 @@ RULE = Rule(
     last_only=True,
     check=check,
     effects={
+        **WITH_EMPTY_CAPTION,
         "sd-scripts": Effect("error", "stops with an AssertionError", "library/train_util.py, read_caption"),
-        "onetrainer": Effect("error", "trains an empty prompt and says nothing"),
-        "ai-toolkit": Effect("error", "trains an empty prompt and says nothing", "toolkit/dataloader_mixins.py"),
-        "diffusion-pipe": Effect("warning", "leaves the image out", "utils/dataset.py, skip_empty_caption"),
-        "naifu": Effect("error", "trains an empty prompt", "data/image_storage.py"),
-        "dsk": Effect("error", "stops and names the file", "trainer/data/items.py"),
     },
 )

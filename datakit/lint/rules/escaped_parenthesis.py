@@ -30,13 +30,13 @@ Safe: takes the backslashes away, unless what is left would be emphasis: `\(smil
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from datakit.lint.collection import FOLDER, Collection
-from datakit.lint.facts.piecewise import can_be_written, is_same_tag, is_tag, respelled
+from datakit.lint.facts.piecewise import is_same_tag, is_tag
+from datakit.lint.facts.respelling import Judge, misspelled, respell
 from datakit.lint.model import Change, Effect, Finding, Rule
-from datakit.lint.words import listed
 
 _ESCAPED: Final = re.compile(r"\\([()\[\]])")
 _LITERALLY: Final = "trains the backslash as a token of its own"
@@ -44,23 +44,18 @@ _LITERALLY: Final = "trains the backslash as a token of its own"
 
 def check(collection: Collection) -> Iterator[Finding]:
     """One finding for each caption."""
-    for caption, tags in collection.captions_with(_judge(collection)):
-        yield Finding(
-            path=caption.path,
-            message=f"escaped brackets, which train as backslashes: {listed(tags)}",
-            hint="dsk lint --fix takes the backslashes away",
-            fixable=can_be_written(caption) and any(tags.values()),
-            evidence={"tags": [*tags]},
-        )
+    problem = "escaped brackets, which train as backslashes"
+    yield from misspelled(
+        collection, _judge(collection), problem=problem, hint="dsk lint --fix takes the backslashes away"
+    )
 
 
 def fix(finding: Finding, collection: Collection) -> Sequence[Change]:
     """Take the backslashes away."""
-    judge = _judge(collection)
-    return respelled(collection.read_captions[finding.path], lambda piece: judge(piece) or piece)
+    return respell(finding, collection, _judge(collection))
 
 
-def _judge(collection: Collection) -> Callable[[str], str | None]:
+def _judge(collection: Collection) -> Judge:
     """Piece → the piece without backslashes; '' where they must stay, None for a piece that has none."""
     vocabulary = collection.context.vocabulary
 

@@ -34,7 +34,7 @@ from collections.abc import Iterator, Mapping
 from datakit.lint.captions import Caption
 from datakit.lint.collection import FOLDER, Collection
 from datakit.lint.facts.holdout import is_held_out
-from datakit.lint.facts.triggers import Trigger, captions_by_concept, triggers_of
+from datakit.lint.facts.triggers import LEAST_SHARE, Trigger, triggers_of
 from datakit.lint.model import Finding, Rule
 from datakit.lint.words import listed
 from datakit.model.item import concept_of
@@ -48,8 +48,7 @@ _SEVERAL = frozenset(
 
 def check(collection: Collection) -> Iterator[Finding]:
     """One finding for each caption."""
-    captions = captions_by_concept(collection)
-    triggers = triggers_of(collection, captions)
+    triggers = triggers_of(collection, share=LEAST_SHARE)
     owners: dict[str, set[str]] = defaultdict(set)
     for concept, trigger in triggers.items():
         for word in trigger.words:
@@ -61,7 +60,7 @@ def check(collection: Collection) -> Iterator[Finding]:
         return owners.get(tag)
 
     for caption, found in collection.captions_with_tag(judge):
-        if not is_held_out(caption.path) and (words := _foreign(caption, found, triggers)):
+        if (words := _foreign(caption, found, triggers)) and not is_held_out(caption.path):
             home = sorted(found[words[0]])[0]
             yield Finding(
                 path=caption.path,
@@ -73,7 +72,7 @@ def check(collection: Collection) -> Iterator[Finding]:
 
 def _foreign(caption: Caption, found: Mapping[str, set[str]], triggers: Mapping[str, Trigger]) -> list[str]:
     here = concept_of(caption.path)
-    own = set(triggers[here].words) if here in triggers else set()
+    own = triggers[here].words if here in triggers else ()
     if not _SEVERAL.isdisjoint(caption.tags) or ("1girl" in caption.tags and "1boy" in caption.tags):
         return []
     return [word for word, homes in found.items() if word not in own and not any(_is_kin(here, home) for home in homes)]

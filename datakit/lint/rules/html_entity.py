@@ -30,36 +30,31 @@ from __future__ import annotations
 import html
 import html.entities
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from datakit.lint.collection import FOLDER, Collection
-from datakit.lint.facts.piecewise import can_be_written, is_same_tag, is_tag, respelled
+from datakit.lint.facts.piecewise import is_same_tag, is_tag
+from datakit.lint.facts.respelling import Judge, misspelled, respell
 from datakit.lint.model import Change, Effect, Finding, Rule
-from datakit.lint.words import listed
 
 _ENTITY: Final = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|([a-zA-Z][a-zA-Z0-9]{1,31}));")
 
 
 def check(collection: Collection) -> Iterator[Finding]:
     """One finding for each caption."""
-    for caption, tags in collection.captions_with(_judge(collection)):
-        yield Finding(
-            path=caption.path,
-            message=f"HTML entities, which train as words: {listed(tags)}",
-            hint="dsk lint --fix writes the letters that are meant",
-            fixable=can_be_written(caption) and any(tags.values()),
-            evidence={"tags": [*tags]},
-        )
+    problem = "HTML entities, which train as words"
+    yield from misspelled(
+        collection, _judge(collection), problem=problem, hint="dsk lint --fix writes the letters that are meant"
+    )
 
 
 def fix(finding: Finding, collection: Collection) -> Sequence[Change]:
     """Write the letters that are meant."""
-    judge = _judge(collection)
-    return respelled(collection.read_captions[finding.path], lambda piece: judge(piece) or piece)
+    return respell(finding, collection, _judge(collection))
 
 
-def _judge(collection: Collection) -> Callable[[str], str | None]:
+def _judge(collection: Collection) -> Judge:
     """Piece → the piece with its letters; '' where they cannot stand there, None for a piece without entities."""
     vocabulary = collection.context.vocabulary
 

@@ -40,8 +40,9 @@ def check(collection: Collection) -> Iterator[Finding]:
     state = collection.context.state
     if state is None or state.origins is None:
         return
+    origins = state.origins()
     for key, images in collection.images_of.items():
-        if key not in state.origins:
+        if key not in origins:
             yield Finding(
                 path=images[0],
                 message="is not in raw: no stage before made it, and nothing is known of it",

@@ -37,7 +37,7 @@ import msgspec
 
 from datakit.images.looks import MEASURED
 from datakit.lint.collection import ALL_STAGES, Collection
-from datakit.lint.facts.pictures import cure, measured
+from datakit.lint.facts.pictures import poor
 from datakit.lint.model import Finding, Rule
 
 
@@ -51,20 +51,13 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 def check(collection: Collection) -> Iterator[Finding]:
     """One finding for each JPEG of low quality."""
     least = collection.context.option(Options).min_quality
-    hint = cure(
-        collection,
-        in_dataset="fetch the original; [filtered.jpeg-quality] drops such images",
-        in_folder="fetch the original, or take it out",
-    )
-    for image, _, found in measured(collection):
-        quality = found["jpeg_quality"]
-        if quality is not None and quality < least:
-            yield Finding(
-                path=image,
-                message=f"was saved with JPEG quality {quality}, under {least}",
-                hint=hint,
-                evidence={"jpeg_quality": quality},
-            )
+    for image, quality, cure in poor(collection, "jpeg_quality", least, section="filtered.jpeg-quality"):
+        yield Finding(
+            path=image,
+            message=f"was saved with JPEG quality {quality}, under {least}",
+            hint=cure,
+            evidence={"jpeg_quality": quality},
+        )
 
 
 RULE = Rule(

@@ -35,7 +35,6 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from datakit.lint.captions import Caption
 from datakit.lint.collection import FOLDER, Collection
 from datakit.lint.facts.piecewise import can_be_written, own_words, without
 from datakit.lint.model import Change, Finding, Rule
@@ -64,6 +63,7 @@ _QUALITY: Final = re.compile(
     r"masterpiece|(?:best|great|good|average|normal|low|bad|worst)_(?:quality|score)|high_score|very_aesthetic"
     r"|newest|recent|oldest|score_\d+(?:_up)?"
 )
+"""Words for quality or year, as profiles write them."""
 _KNOWN_AS: Final = frozenset({UNKNOWN, "meta"})
 
 
@@ -73,10 +73,12 @@ def check(collection: Collection) -> Iterator[Finding]:
     own = own_words(collection)
 
     def judge(tag: str) -> bool | None:
-        return (_UNSEEN.fullmatch(tag) is not None and category(tag) in _KNOWN_AS and tag not in own) or None
+        return (category(tag) in _KNOWN_AS and _UNSEEN.fullmatch(tag) is not None and tag not in own) or None
 
+    praise = frozenset(filter(_QUALITY.fullmatch, collection.tags_in_use))
     for caption, found in collection.captions_with_tag(judge):
-        tags = [tag for tag in found if tag not in _SIZES or not _praises(caption)]
+        is_praised = not praise.isdisjoint(caption.tags)
+        tags = [tag for tag in found if tag not in _SIZES or not is_praised]
         if tags:
             yield Finding(
                 path=caption.path,
@@ -92,11 +94,6 @@ def fix(finding: Finding, collection: Collection) -> Sequence[Change]:
     caption = collection.read_captions[finding.path]
     tags = {*finding.evidence["tags"]}
     return without(caption, [number for number, tag in enumerate(caption.tags) if tag in tags])
-
-
-def _praises(caption: Caption) -> bool:
-    """Whether a caption has words for quality or year, as profiles write them."""
-    return any(map(_QUALITY.fullmatch, caption.tags))
 
 
 RULE = Rule(

@@ -76,7 +76,7 @@ def check(collection: Collection) -> Iterator[Finding]:
     """One finding for each caption; its evidence has the words that are missing or misplaced."""
     captions = captions_by_concept(collection)
     share = collection.context.option(Options).share
-    for concept, trigger in triggers_of(collection, captions, share=share).items():
+    for concept, trigger in triggers_of(collection, share=share).items():
         others = _names_of_others(collection, captions[concept], trigger)
         for caption in captions[concept]:
             if caption.tags[:1] not in others and (finding := _finding(caption, trigger)):
@@ -88,27 +88,29 @@ def _names_of_others(collection: Collection, captions: Sequence[Caption], trigge
     if collection.context.triggers is not None:
         return set()
     first = Counter(caption.tags[0] for caption in captions if caption.tags)
-    later = {tag for caption in captions for tag in caption.tags[1:]}
-    return {
-        (word,)
+    common = {"", *trigger.words, *PEOPLE}
+    names = {
+        word
         for word, number in first.items()
         if number >= _LEAST_OF_ANOTHER
-        and word not in {"", *trigger.words, *later, *PEOPLE}
+        and word not in common
         and not is_model_word(word)
         and collection.context.vocabulary.category(word) not in ("general", "meta")
     }
+    for caption in captions if names else ():
+        names.difference_update(caption.tags[1:])
+    return {(word,) for word in names}
 
 
 def _finding(caption: Caption, trigger: Trigger) -> Finding | None:
     missing = [word for word in trigger.words if word not in caption.tags and not says(caption, word)]
-    words = listed(map(to_prompt, missing))
-    others = f"{trigger.num_with} of {trigger.num_captions} captions {'begin with' if trigger.is_first else 'have'} it"
     if missing:
-        message = f"no trigger word: {words}" + (f"; {others}" if trigger.num_with else "")
+        message = f"no trigger word: {listed(map(to_prompt, missing))}"
+        message += f"; {_of_others(trigger)}" if trigger.num_with else ""
         hint = "write it in front, unless the picture shows something else"
     elif trigger.is_first and not opens(caption, trigger.words[0]) and trigger.words[0] in caption.tags:
         missing = [trigger.words[0]]
-        message = f"the trigger {to_prompt(missing[0])} is not in front; {others}"
+        message = f"the trigger {to_prompt(missing[0])} is not in front; {_of_others(trigger)}"
         hint = "move it to the front"
     else:
         return None
@@ -119,6 +121,11 @@ def _finding(caption: Caption, trigger: Trigger) -> Finding | None:
         fixable=can_be_written(caption),
         evidence={"words": missing, "num_with": trigger.num_with, "num_captions": trigger.num_captions},
     )
+
+
+def _of_others(trigger: Trigger) -> str:
+    verb = "begin with" if trigger.is_first else "have"
+    return f"{trigger.num_with} of {trigger.num_captions} captions {verb} it"
 
 
 def fix(finding: Finding, collection: Collection) -> Sequence[Change]:

@@ -4,7 +4,8 @@
 Finds `.txt` files without an image of the same name in the same folder, and names the image that it
 most probably belongs to: the one with the nearest name, before all one that has no caption yet.
 `readme.txt`, `license.txt` and `multiply.txt` (repeats, for cyber-meow/anime_screenshot_pipeline) are
-no captions, and `k.png.txt` beside `k.png` is double-extension-caption's. Where no name is similar, the
+no captions, nor are lists of images such as `val.txt`, and `k.png.txt` beside `k.png` is
+double-extension-caption's. Where no name is similar, the
 order may tell: between two pairs that belong together, as many captions without an image as images
 without one are named in turn. That is only a hint.
 
@@ -51,6 +52,7 @@ from typing import Final
 import msgspec
 
 from datakit.lint.collection import ALL_STAGES, Collection
+from datakit.lint.facts.lists import lists_of
 from datakit.lint.facts.names import Guess, Names
 from datakit.lint.facts.ordering import by_order
 from datakit.lint.facts.sidecars import is_double
@@ -80,7 +82,8 @@ class _Folder(msgspec.Struct, frozen=True, dict=True, eq=False):
 
 def check(collection: Collection) -> Iterator[Finding]:
     """One finding for each caption file; its evidence has the image's stem."""
-    orphans = [key for key in collection.captions_of if _is_orphan(collection, key)]
+    lists = {split_path(one.path)[0] for one in lists_of(collection)}
+    orphans = [key for key in collection.captions_of if key not in lists and _is_orphan(collection, key)]
     concepts = {concept_of(key) for key in orphans}
     folders = _folders(collection, concepts)
     homes = _homes(collection, {stem_of(key) for key in orphans})

@@ -44,13 +44,14 @@ def check(collection: Collection) -> Iterator[Finding]:
     context = collection.context
     if context.tokens is None:
         return
-    counts = word_counts(context.tokens)
     limit = _limit(context)
-    for caption in collection.read_captions.values():
-        text = caption.text
-        if len(text) <= limit and text.isascii():
-            continue
-        text = trained_text(text)
+    long = [caption for caption in collection.read_captions.values() if _may_be_more(caption.text, limit)]
+    if not long:
+        return
+    counts = word_counts(context.tokens)
+    counts.learn(collection.pieces_in_use)
+    for caption in long:
+        text = trained_text(caption.text)
         number = counts.of(text)
         if number > limit:
             lost = _lost(caption, text, counts=counts, limit=limit)
@@ -61,6 +62,11 @@ def check(collection: Collection) -> Iterator[Finding]:
                 hint="shorten it, or put what matters first",
                 evidence={"num_tokens": number, "max_tokens": limit},
             )
+
+
+def _may_be_more(text: str, limit: int) -> bool:
+    """Whether a text may be more tokens: of ASCII each letter is one at most, and blanks are none."""
+    return len(text) - text.count(" ") > limit or not text.isascii()
 
 
 def _limit(context: Context) -> int:

@@ -30,26 +30,17 @@ lost.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 
 from datakit.images.looks import MEASURED
-from datakit.images.measures.truncation import is_cut_short
 from datakit.lint.collection import ALL_STAGES, Collection
+from datakit.lint.facts.pictures import undecodable
 from datakit.lint.model import Effect, Finding, Rule
 
 
 def check(collection: Collection) -> Iterator[Finding]:
     """One finding for each image whose end is missing."""
-    cure = "fetch it again; else dsk filter drops it" if collection.stage == "raw" else "fetch it again, or take it out"
-    for image in collection.images:
-        reason = collection.facts(image).unreadable
-        if reason and is_cut_short(reason, partial(collection.read, image)):
-            yield Finding(
-                path=image,
-                message="was cut short: its end is missing",
-                hint=cure,
-                evidence={"reason": reason},
-            )
+    for image, reason, cure in undecodable(collection, cut_short=True):
+        yield Finding(path=image, message="was cut short: its end is missing", hint=cure, evidence={"reason": reason})
 
 
 RULE = Rule(

@@ -29,21 +29,23 @@ Safe: writes spaces for the underscores, of single tags; for a whole folder only
 
 ## Options
 `spelling`: `"spaces"` finds underscores in each caption, `"underscores"` says that they are wanted, `"either"`
-(the usual) takes what most of the folder does. `keep`: more names that keep their underscores.
+(the usual) takes what most of the folder does. In a dataset with `keep_underscores = true` in `[cleaned]` the usual is
+`"underscores"`. `keep`: more names that keep their underscores.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final, Literal
 
 import msgspec
 
 from datakit.lint.collection import FOLDER, Collection
-from datakit.lint.facts.piecewise import can_be_written, is_same_tag, is_tag, own_words, respelled
+from datakit.lint.facts.piecewise import is_same_tag, is_tag, own_words
+from datakit.lint.facts.respelling import Judge, misspelled, respell
 from datakit.lint.model import Change, Effect, Finding, Rule
-from datakit.lint.words import counted, listed
+from datakit.lint.words import counted
 from datakit.tags.names import KAOMOJI, to_canonical
 
 _WORDS: Final = re.compile(
@@ -71,32 +73,25 @@ def check(collection: Collection) -> Iterator[Finding]:
     spelling = collection.context.option(Options).spelling
     if spelling == "underscores" or not any("_" in piece for piece in collection.pieces_in_use):
         return
-    respell = _respeller(collection)
-    if spelling == "either" and (whole := _throughout(collection, respell)) is not None:
+    judge = _respeller(collection)
+    if spelling == "either" and (whole := _throughout(collection, judge)) is not None:
         yield whole
         return
-    for caption, tags in collection.captions_with(respell):
-        yield Finding(
-            path=caption.path,
-            message=f"underscores for spaces: {listed(tags)}",
-            hint="dsk lint --fix writes spaces; [lint.rules.underscore-in-tag] keep names what keeps them",
-            fixable=can_be_written(caption),
-            evidence={"tags": [*tags]},
-        )
+    hint = "dsk lint --fix writes spaces; [lint.rules.underscore-in-tag] keep names what keeps them"
+    yield from misspelled(collection, judge, problem="underscores for spaces", hint=hint)
 
 
 def fix(finding: Finding, collection: Collection) -> Sequence[Change]:
     """Write spaces."""
-    respell = _respeller(collection)
-    return respelled(collection.read_captions[finding.path], lambda piece: respell(piece) or piece)
+    return respell(finding, collection, _respeller(collection))
 
 
-def _respeller(collection: Collection) -> Callable[[str], str | None]:
+def _respeller(collection: Collection) -> Judge:
     """Piece → the piece with spaces; None for one that stays."""
     keep = {*KAOMOJI, *own_words(collection), *map(to_canonical, collection.context.option(Options).keep)}
     vocabulary = collection.context.vocabulary
 
-    def respell(piece: str) -> str | None:
+    def judge(piece: str) -> str | None:
         if "_" not in piece or _NO_TAG.search(piece) or not any(map(str.isalnum, piece)):
             return None
         name = to_canonical(piece)
@@ -105,15 +100,15 @@ def _respeller(collection: Collection) -> Callable[[str], str | None]:
         new = _UNDERSCORES.sub(" ", piece).strip()
         return new if is_same_tag(piece, new) else None
 
-    return respell
+    return judge
 
 
-def _throughout(collection: Collection, respell: Callable[[str], str | None]) -> Finding | None:
+def _throughout(collection: Collection, judge: Judge) -> Finding | None:
     """The one finding of a folder in which tags of several words have underscores."""
     num_underscored = num_spaced = 0
     example = ""
     for piece, paths in collection.pieces_in_use.items():
-        if respell(piece) is not None:
+        if judge(piece) is not None:
             num_underscored += len(paths)
             example = example or piece
         elif " " in piece and "_" not in piece and is_tag(piece, collection.context.vocabulary):

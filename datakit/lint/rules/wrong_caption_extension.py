@@ -33,11 +33,11 @@ Safe: renames the caption. Where two files want to be the caption of one image, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from datakit.lint.collection import ALL_STAGES, Collection
-from datakit.lint.facts.sidecars import WITHOUT_CAPTION, misnamed
-from datakit.lint.model import Change, Finding, Rename, Rule
+from datakit.lint.facts.sidecars import WITHOUT_CAPTION, misnamed, renamed
+from datakit.lint.model import Finding, Rule
 from datakit.model.item import stem_of
 
 
@@ -57,11 +57,6 @@ def check(collection: Collection) -> Iterator[Finding]:
         )
 
 
-def fix(finding: Finding, collection: Collection) -> Sequence[Change]:
-    """Give the caption the extension that is read."""
-    return [Rename(finding.path, finding.evidence["wanted"])]
-
-
 RULE = Rule(
     code="P005",
     name="wrong-caption-extension",
@@ -70,7 +65,7 @@ RULE = Rule(
     severity_in={"raw": "warning", "filtered": "warning", "edited": "warning"},
     stages=ALL_STAGES,
     check=check,
-    fix=fix,
+    fix=renamed,
     fix_safety="safe",
     effects={**WITHOUT_CAPTION},
 )
