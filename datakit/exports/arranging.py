@@ -16,6 +16,8 @@ from datakit.model.naming import MAX_NAME_BYTES, safe_name
 UNSORTED = "unsorted"
 """Folder of items that lie in no concept."""
 _NO_CONCEPT = Concept()
+_FILES = (".json", ".jsonl", ".toml", ".yaml", ".txt", ".sh", ".md", ".csv", ".parquet", ".tar")
+"""Endings of the files that formats write beside the folders: `concepts.json` is no folder's name."""
 
 
 class Treatment(NamedTuple):
@@ -86,6 +88,8 @@ def subset_names(groups: Iterable[Treatment]) -> dict[Treatment, str]:
 def _wanted(group: Treatment, groups: Sequence[Treatment]) -> str:
     siblings = [other for other in groups if other.concept == group.concept]
     name = safe_name(group.concept.replace("/", "_")) if group.concept else UNSORTED
+    if name.lower().endswith(_FILES):
+        name = name.replace(".", "_")
     if group.is_validation and any(not other.is_validation for other in siblings):
         name += "-validation"
     alike = [other for other in siblings if other.is_validation == group.is_validation]

@@ -123,7 +123,8 @@ class Export(msgspec.Struct, frozen=True, kw_only=True):
     """Which of `expressing.FEATURES` the format holds; of the others that are asked for, a warning tells."""
     is_bound: Callable[[Any], bool] = lambda settings: False
     """Whether, with these settings, the files depend on the folder that they lie in."""
-    needs_records: bool = False
+    needs_records: Callable[[Any], bool] = lambda settings: False
+    """Whether, with these settings, its files say what sites say of the images."""
     settings: type[msgspec.Struct]
     """Section `[export.<name>]` of dsk.toml; the settings of `Common` may stand there too."""
     plan: Callable[[Material], Plan]

@@ -50,7 +50,7 @@ def source_stage(flags: Flags) -> str:
 def asks_records(export: Export, asked: Asked) -> bool:
     """Whether what is written depends on records, beside images and captions."""
     common = asked.common
-    return bool(export.needs_records or asked.flags.where or common.weights or common.validation_split)
+    return bool(export.needs_records(asked.own) or asked.flags.where or common.weights or common.validation_split)
 
 
 def gather_material(
@@ -72,10 +72,13 @@ def gather_material(
         raise StateError(
             f"nothing to export: {_why_nothing(left_out, source_stage(asked.flags))}", hint="dsk find QUERY shows more"
         )
-    masks, told = masks_of(project, asked.common.masks, {one.key: ready[one.key] for one in wanted}, progress)
+    masks, told = masks_of(
+        project, asked.common.masks, {one.key: ready[one.key] for one in wanted}, progress, root=root
+    )
     common = asked.common
     _refuse_unknown(common, {concept_of(subject.key) for subject in wanted}, export.name)
-    items = [_item(subject, ready[subject.key], export) for subject in wanted]
+    with_record = export.needs_records(asked.own)
+    items = [_item(subject, ready[subject.key], with_record=with_record) for subject in wanted]
     items = [msgspec.structs.replace(item, mask=masks.get(item.key)) for item in items]
     repeats, weights = _weighed(wanted, ready, common)
     held = held_back({subject.key: _family(subject) for subject in wanted}, common.validation_split)
@@ -114,14 +117,14 @@ def _why_nothing(left_out: Mapping[str, str], stage: str) -> str:
     return f"{key}: {reason}" + (f"; and {len(left_out) - 1:,} more" if len(left_out) > 1 else "")
 
 
-def _item(subject: Subject, ready: Ready, export: Export) -> ExportItem:
+def _item(subject: Subject, ready: Ready, *, with_record: bool) -> ExportItem:
     return ExportItem(
         key=subject.key,
         name=subject.key,
         image=ready.image,
         size_px=ready.size_px,
         caption=one_line(subject.caption or ""),
-        record=subject.record if export.needs_records else None,
+        record=subject.record if with_record else None,
     )
 
 

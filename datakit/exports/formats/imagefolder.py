@@ -127,7 +127,7 @@ EXPORT = Export(
     mends=frozenset({"multi-line-caption", "orphaned-caption"}),
     version=1,
     can=frozenset({"repeats", "loss-weight", "reg", "validation", "masks", "class-tokens"}),
-    needs_records=True,
+    needs_records=lambda settings: bool(settings.records),
     settings=Settings,
     plan=_plan,
 )
