@@ -15,6 +15,7 @@ from datakit.actions.project import PUBLISH, STAGES
 from datakit.actions.starting import toml_value
 from datakit.cli.main import COMMANDS, cli
 from datakit.config import field_docs, inner_tables
+from datakit.exports.expressing import FEATURES
 from datakit.exports.model import EXPORTS
 from datakit.exports.publishing import PublishSettings
 from datakit.exports.settings import Common, Concept, Weight
@@ -40,7 +41,12 @@ _SIGNS: Final = {"error": "**E**", "warning": "W", "info": "i", "off": "·"}
 
 def pages() -> dict[str, str]:
     """Path in docs/reference → content of every generated page."""
-    made = {"cli.md": cli_page(), "config.md": config_page(), "trainer.md": trainer_page()}
+    made = {
+        "cli.md": cli_page(),
+        "config.md": config_page(),
+        "trainer.md": trainer_page(),
+        "formats.md": formats_page(),
+    }
     made |= {f"rules/{name}": text for name, text in rule_pages().items()}
     return {name: _NOTE + text.rstrip() + "\n" for name, text in made.items()}
 
@@ -80,6 +86,26 @@ def config_page() -> str:
     )
     parts += _lint_sections()
     parts.append("\n## [bake]\n\nTables of the trainer, passed on to it: see [trainer](trainer.md).\n")
+    return "".join(parts)
+
+
+def formats_page() -> str:
+    """Every export format: what each holds, and its module's own words."""
+    names = EXPORTS.names()
+    parts = [
+        "\n# Export formats\n\nSee [exports](../exports.md). What a format does not hold is told when it is asked for.",
+        "\n\n",
+    ]
+    heads = ("", *names)
+    rows = [
+        (feature.words, *("yes" if key in EXPORTS.load(name).can else "" for name in names))
+        for key, feature in FEATURES.items()
+    ]
+    starter = ("starter config", *("yes" if EXPORTS.load(name).configure else "" for name in names))
+    parts.append(table(heads, [*rows, starter]) + "\n")
+    for name in names:
+        page = (sys.modules[EXPORTS.load(name).settings.__module__].__doc__ or "").strip()
+        parts.append(f"\n## {name}\n\n{page}\n\nSettings: [export.{name}](config.md).\n")
     return "".join(parts)
 
 

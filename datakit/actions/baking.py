@@ -22,12 +22,14 @@ import msgspec
 
 from datakit.actions.exporting.manifests import export_staleness, read_manifest
 from datakit.actions.exporting.writing import stale_before_wip
-from datakit.actions.linting.preflight import OURS, preflight
+from datakit.actions.linting.preflight import OURS, preflight, refusal, without_items
 from datakit.actions.project import BAKE, Project
 from datakit.config import CONFIG_NAME, read_toml
 from datakit.errors import ConfigError, InputError, StateError, TrainerError
+from datakit.exports.asking import NO_FLAGS, words_of
 from datakit.exports.model import EXPORTS, Ignored, Manifest
-from datakit.model.order import EXPORT
+from datakit.exports.settings import Flags
+from datakit.model.order import EXPORT, WIP
 from datakit.repo.operations.transaction import transaction
 
 FORMAT: Final = "kohya"
@@ -59,6 +61,8 @@ class Bake(msgspec.Struct, frozen=True, kw_only=True):
     device: str
     config: dict[str, Any] = {}
     """What was asked for: the tables of [bake]."""
+    export: Flags = NO_FLAGS
+    """What `dsk export` was told of what was trained on: a query, another stage than wip."""
     versions: dict[str, str] = {}
     ignored: tuple[Ignored, ...] = ()
     """The errors that lint found in wip for our trainer, and that `--force` went past."""
@@ -84,7 +88,7 @@ def bake(project: Project, *, force: bool = False) -> Bake:
     with transaction(project.dataset, BAKE):
         pass  # commits hand edits, so that what is baked is what the history says
     manifest = _current_manifest(project)
-    ignored = preflight(project, OURS, force=force, mended=EXPORTS.load(FORMAT).mends, needs_content=True)
+    ignored = _preflight(project, manifest, force=force)
     folder = _folder(project, _config(project))
     if not (folder / _RESULT).exists():  # it is there when only the ledger's commit failed
         _train(folder)
@@ -93,6 +97,19 @@ def bake(project: Project, *, force: bool = False) -> Bake:
         txn.put(LEDGER.format(done.id), _ledger(done).encode())
         txn.commit(f"bake: {done.id}, {done.images} images, {done.steps} steps, loss {done.final_loss:.4f}")
     return done
+
+
+def _preflight(project: Project, manifest: Manifest, *, force: bool) -> tuple[Ignored, ...]:
+    """The errors that were gone past in what is trained on."""
+    if manifest.flags.stage not in ("", WIP):
+        return ()
+    unasked = manifest.left_out if manifest.flags.where else ()
+    mended = EXPORTS.load(FORMAT).mends
+    found = preflight(project, OURS, force=True, mended=mended, needs_content=True)
+    errors = without_items(found, unasked)
+    if errors and not force:
+        raise refusal(errors, OURS)
+    return errors
 
 
 def _train(folder: Path) -> None:
@@ -128,7 +145,10 @@ def _current_manifest(project: Project) -> Manifest:
     if manifest is None:
         raise StateError("nothing to train on: wip is not exported yet", hint=f"dsk export --format {FORMAT}")
     if reason:
-        raise StateError(f"the {FORMAT} export is out of date: {reason}", hint=f"dsk export --format {FORMAT}")
+        raise StateError(
+            f"the {FORMAT} export is out of date: {reason}",
+            hint=f"dsk export --format {FORMAT}{words_of(manifest.flags)}",
+        )
     if not manifest.items:
         raise StateError("nothing to train on: the export is empty", hint="dsk import PATH, then dsk advance")
     return manifest
@@ -221,6 +241,7 @@ def _read_result(project: Project, folder: Path, manifest: Manifest) -> Bake:
         seconds=result["seconds"],
         device=result["device"],
         config=dict(project.tables.get(BAKE, {})),
+        export=manifest.flags,
         versions=result["versions"],
     )
 

@@ -5,9 +5,10 @@ Whether somebody is logged in, and where the hub is, says huggingface_hub: `hf a
 
 from __future__ import annotations
 
+import glob
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -100,9 +101,12 @@ class Hub:
         ours = frozenset({*manifest.files, MANIFEST_NAME, *own} if manifest else ())
         return Remote(exists=True, paths=paths, ours=ours, texts=read)
 
-    def push(self, folder: Path, remote: Remote, *, first: str, private: bool, message: str) -> Pushed:
-        """Send the folder; the manifest comes last, with the removal of what an earlier push wrote and this one lacks.
+    def push(
+        self, folder: Path, remote: Remote, *, files: Collection[str], first: str, private: bool, message: str
+    ) -> Pushed:
+        """Send `files` of the folder, and nothing else that lies there.
 
+        The manifest comes last, with the removal of what an earlier push wrote and this one lacks.
         So a push that was interrupted is known as ours: in a new repository by the file `first`, which comes alone.
 
         Raises:
@@ -113,8 +117,9 @@ class Hub:
 
         if not sys.stderr.isatty():
             hub.disable_progress_bars()  # type: ignore[attr-defined]
-        sent = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-        gone = sorted((remote.ours & remote.paths) - sent)
+        found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+        gone = sorted((remote.ours & remote.paths) - set(files))
+        others = [glob.escape(name) for name in sorted(found - set(files))]
         last = [CommitOperationAdd(MANIFEST_NAME, str(folder / MANIFEST_NAME))]
         with refusals(self.repo):
             if not remote.exists:
@@ -126,7 +131,7 @@ class Hub:
                 repo_type=_KIND,
                 folder_path=str(folder),
                 commit_message=message,
-                ignore_patterns=[MANIFEST_NAME],
+                ignore_patterns=[MANIFEST_NAME, *others],
             )
             self._commit([*last, *(CommitOperationDelete(path) for path in gone)], f"{message}: complete")
         url = f"{self._api.endpoint}/datasets/{self.repo}"

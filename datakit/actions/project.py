@@ -169,7 +169,9 @@ class Project:
         """
         for stage in (RAW, *COMPUTED, EXPORT):
             self.settings(stage)
-        for name in {*EXPORTS.names(), *self.settings(EXPORT).formats}:
+        said = self.table(EXPORT)
+        used = [name for name in EXPORTS.names() if name in said or name in self.settings(EXPORT).formats]
+        for name in used or EXPORTS.names()[:1]:  # each that is asked imports a format; the first reads [export] too
             self.export_asked(name)
         _ = self.vocab_settings, self.lint_settings, self.publish_settings
         check_keys(self.table(BAKE), list(BAKE_TABLES), where=f"{CONFIG_NAME} [{BAKE}]")

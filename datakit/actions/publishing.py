@@ -15,9 +15,9 @@ import msgspec
 from datakit import __version__
 from datakit.actions.cardfacts import chosen_for_sheet, counted, features_in
 from datakit.actions.exporting.elsewhere import Target, export_elsewhere
+from datakit.actions.exporting.making import make
 from datakit.actions.exporting.manifests import decode_manifest
 from datakit.actions.exporting.material import source_stage
-from datakit.actions.exporting.writing import make
 from datakit.actions.hub import Hub, Pushed, Remote, refuse_foreign
 from datakit.actions.project import PUBLISH, Project
 from datakit.config import CONFIG_NAME
@@ -106,7 +106,7 @@ def publish(project: Project, wish: Wish, *, progress: Progress = silent) -> Pub
         if hub is None or remote is None:
             return done
         message = f"dsk {__version__}: {draft.facts.num_images:,} images, {draft.facts.commit[:12]}"
-        pushed = hub.push(folder, remote, first=CARD_NAME, private=settings.private, message=message)
+        pushed = hub.push(folder, remote, files=done.files, first=CARD_NAME, private=settings.private, message=message)
         return msgspec.structs.replace(done, pushed=pushed)
 
 
@@ -122,7 +122,8 @@ def _settings(project: Project, wish: Wish) -> PublishSettings:
 def _draft(project: Project, settings: PublishSettings, wish: Wish, progress: Progress) -> Draft:
     """Everything that the card tells; writes nothing but images that had to be made anew, into the store."""
     dataset = project.dataset
-    export = EXPORTS.load(settings.format)
+    # A card needs the ratings, whatever columns the format is to have.
+    export = msgspec.structs.replace(EXPORTS.load(settings.format), needs_records=lambda own: True)
     asked = project.export_asked(settings.format, wish.flags)
     with session(dataset):
         try:
@@ -195,17 +196,21 @@ def _export(project: Project, draft: Draft, wish: Wish, *, folder: Path, progres
 def _write_card(project: Project, draft: Draft, folder: Path, *, may_replace: bool) -> tuple[str, ...]:
     """README.md and the picture of thumbnails; a card that somebody edited stays."""
     notes: list[str] = []
-    sheet = _sheet(project, draft, notes)
-    facts = draft.facts if sheet else msgspec.structs.replace(draft.facts, has_sheet=False)
-    path = folder / CARD_NAME
+    path, picture = folder / CARD_NAME, folder / SHEET_NAME
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        before = path.read_text("utf-8", "replace") if path.exists() else ""
+        is_foreign = picture.exists() and not (may_replace or (_MARK in before and f"({SHEET_NAME})" in before))
+        if is_foreign:
+            notes.append(f"{picture} is not of dsk, so it stays; remove it to have one of thumbnails")
+        sheet = b"" if is_foreign else _sheet(project, draft, notes)
         if sheet:
-            replace_file(folder / SHEET_NAME, sheet)
-        else:
-            (folder / SHEET_NAME).unlink(missing_ok=True)
-        if path.exists() and not may_replace and is_edited(path.read_text("utf-8", "replace")):
+            replace_file(picture, sheet)
+        elif not is_foreign:
+            picture.unlink(missing_ok=True)
+        if before and not may_replace and is_edited(before):
             return (*notes, f"{path} was edited, so it stays; remove it to have it written anew")
+        facts = draft.facts if sheet else msgspec.structs.replace(draft.facts, has_sheet=False)
         replace_file(path, marked(card_text(facts)).encode())
     except OSError as error:
         raise WriteError(f"{path}: {error.strerror or error}", hint="check the disk and the permissions") from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datakit.actions.exporting.checking import Checked
 from datakit.actions.exporting.previewing import PlannedSubset, Preview
 from datakit.cli.output import note, say, table
-from datakit.exports.expressing import some
+from datakit.exports.expressing import left_out_in_words, some
 
 _COLUMNS = ("subset", "images", "repeats", "an epoch", "loss weight", "for", "class tokens")
 _NUMBERS = ("images", "repeats", "an epoch", "loss weight")
@@ -21,8 +21,8 @@ def print_preview(preview: Preview) -> None:
         f"about {preview.steps_per_epoch:,} steps at batch size {preview.batch_size}; {preview.num_files:,} files"
     )
     say(f"buckets: {_buckets(preview)}")
-    for key, reason in preview.left_out.items():
-        say(f"left out: {key}: {reason}")
+    for line in left_out_in_words(preview.left_out):
+        say(line)
     if preview.errors:
         named = some([f"{one.path}: {one.message}" for one in preview.errors])
         note(f"note: it would be refused for {len(preview.errors):,} errors that lint finds: {named}")

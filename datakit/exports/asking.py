@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -11,6 +12,8 @@ from datakit.config import CONFIG_NAME, check_keys, decode
 from datakit.errors import UsageError
 from datakit.exports.model import EXPORTS
 from datakit.exports.settings import Asked, Common, Flags, parse_balance
+from datakit.model.order import COMPUTED, RAW
+from datakit.registry import nearest
 
 COMMON_KEYS: Final = tuple(field.encode_name for field in msgspec.structs.fields(Common))
 NO_FLAGS: Final = Flags()
@@ -36,9 +39,20 @@ def read_asked(table: Mapping[str, Any], name: str, *, bake: Mapping[str, Any], 
     own = {key: value for key, value in given.items() if key in own_keys}
     over = {key: value for key, value in given.items() if key not in own_keys}
     common = decode(_laid_over(shared, over), Common, where=where)
+    if flags.stage and flags.stage not in (RAW, *COMPUTED):
+        like = nearest(flags.stage, [RAW, *COMPUTED])
+        told = f"did you mean '{like}'?" if like else f"one of: {', '.join((RAW, *COMPUTED))}"
+        raise UsageError(f"no stage '{flags.stage}' to export", hint=told)
     if flags.balance:
         common = msgspec.structs.replace(common, balance=_balance(flags.balance))
     return Asked(common=common, own=decode(own, kind, where=where), bake=dict(bake), flags=flags)
+
+
+def words_of(flags: Flags) -> str:
+    """Flags as they were typed, each with a space before it."""
+    said = {"where": flags.where, "stage": flags.stage, "balance": flags.balance, "with-config": flags.config}
+    words = [f" --{name} {shlex.quote(value)}" for name, value in said.items() if value]
+    return "".join(words) + (f" --vram {flags.vram_gb}" if flags.vram_gb else "")
 
 
 def _laid_over(shared: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

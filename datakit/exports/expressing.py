@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from datakit.exports.model import Export, Material, Subset
@@ -66,6 +66,17 @@ def unheld(export: Export, material: Material) -> Iterator[str]:
     for name, feature in FEATURES.items():
         if name not in export.can and (asked := feature.asked(material)):
             yield f"{export.title} has no place for {feature.words}: {some(asked)}"
+
+
+def left_out_in_words(left_out: Mapping[str, str]) -> Iterator[str]:
+    """A line for each reason why items (key → reason) are not in an export: for the first ones, and for the rest."""
+    by_reason: dict[str, list[str]] = {}
+    for key, reason in sorted(left_out.items()):
+        by_reason.setdefault(reason, []).append(key)
+    for reason in list(by_reason)[:_TOLD]:
+        yield f"left out: {some(by_reason[reason])}: {reason}"
+    if rest := [key for keys in list(by_reason.values())[_TOLD:] for key in keys]:
+        yield f"left out: {some(rest)}: for other reasons, which the manifest lists"
 
 
 def some(names: Sequence[str]) -> str:

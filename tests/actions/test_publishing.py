@@ -15,6 +15,7 @@ from PIL import Image
 
 from datakit.actions.advancing import advance
 from datakit.actions.cardfacts import chosen_for_sheet, features_in, is_adult
+from datakit.actions.exporting.elsewhere import Target, export_elsewhere
 from datakit.actions.importing import import_folder
 from datakit.actions.project import Project, open_project
 from datakit.actions.publishing import Wish, is_edited, marked, publish
@@ -125,6 +126,22 @@ def test_a_sheet_holds_images_of_any_shape() -> None:
     Image.new("RGBA", (900, 10), (255, 0, 0, 128)).save(stream, "PNG")
     with Image.open(io.BytesIO(contact_sheet([stream.getvalue()] * 7, columns=3, side_px=50))) as sheet:
         assert sheet.size == (3 * 54 + 4, 3 * 54 + 4)
+
+
+def test_a_picture_of_that_name_that_is_not_of_dsk_stays(advanced: Project, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    export_elsewhere(open_project(advanced.dataset.root), "imagefolder", Target(folder=out))
+    (out / "thumbnails.png").write_bytes(b"mine")
+    for _ in range(2):
+        done = publish(open_project(advanced.dataset.root), Wish(to=out))
+        assert (out / "thumbnails.png").read_bytes() == b"mine"
+        assert any("thumbnails.png is not of dsk" in note for note in done.notes)
+        assert "thumbnails.png" not in (out / "README.md").read_text("utf-8")
+    (out / "thumbnails.png").unlink()
+    publish(open_project(advanced.dataset.root), Wish(to=out))
+    assert (out / "thumbnails.png").read_bytes().startswith(b"\x89PNG")
+    publish(configured(advanced, thumbnails=0), Wish(to=out))
+    assert not (out / "thumbnails.png").exists()
 
 
 def test_a_card_that_was_edited_stays(advanced: Project, tmp_path: Path) -> None:

@@ -50,6 +50,28 @@ def test_several_formats_lie_side_by_side(advanced: Project, tmp_path: Path, dsk
     assert sorted(path.name for path in (tmp_path / "archives").iterdir()) == ["kohya.zip", "txt-pairs.zip"]
 
 
+def test_a_format_that_is_refused_stops_no_other(advanced: Project, tmp_path: Path, dsk: Dsk) -> None:
+    (tmp_path / "out/kohya").mkdir(parents=True)
+    (tmp_path / "out/kohya/mine.txt").write_text("mine")
+    words = ["--format", "kohya", "--format", "txt-pairs", "--to", str(tmp_path / "out")]
+    done = dsk(advanced.dataset.root, "export", *words, "--json")
+    assert done.returncode != 0
+    assert "somebody else's folder" in done.stderr
+    refused, written = json.loads(done.stdout)
+    assert "somebody else's folder" in refused["refused"]
+    assert (refused["written"], written["written"]["num_items"]) == (None, 5)
+    assert (tmp_path / "out/txt-pairs/manifest.json").exists()
+
+
+def test_what_a_query_leaves_out_is_told_in_one_line(advanced: Project, dsk: Dsk) -> None:
+    done = dsk(advanced.dataset.root, "export", "--dry-run", "--where", "name:danbooru_0")
+    assert done.returncode == 0, done.stderr
+    told = [line for line in done.stdout.splitlines() if line.startswith("left out: ")]
+    assert told == [
+        "left out: aria/danbooru_1, aria/danbooru_2, beth/danbooru_1: not found by the query name:danbooru_0"
+    ]
+
+
 def test_a_starter_config_is_written_and_checked(advanced: Project, tmp_path: Path, dsk: Dsk) -> None:
     words = ["--with-config", "sdxl-lora", "--vram", "12", "--to", str(tmp_path / "out")]
     done = dsk(advanced.dataset.root, "export", *words)

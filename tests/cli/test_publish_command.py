@@ -66,6 +66,20 @@ def test_a_push_makes_a_private_repository_of_the_same_files(
     assert 'load_dataset("ann/pictures")' in held["README.md"].decode()
 
 
+def test_what_somebody_put_beside_an_export_is_not_pushed(
+    dsk: Dsk, advanced: Project, hub: tuple[Env, Kept], tmp_path: Path
+) -> None:
+    env, kept = hub
+    root, out = advanced.dataset.root, tmp_path / "out"
+    assert dsk(root, "publish", "--repo", REPO, "--to", str(out), env=env).returncode == 0
+    (out / "train/secret [1].txt").write_text("mine")
+    (out / "train/latents.npz").write_bytes(b"mine")
+    done = dsk(root, "publish", "--repo", REPO, "--push", "--to", str(out), "--json", env=env)
+    assert done.returncode == 0, done.stderr
+    assert kept.repos[REPO].keys() - {".gitattributes"} == json.loads(done.stdout)["files"].keys()
+    assert (out / "train/secret [1].txt").read_text() == "mine"
+
+
 def test_a_push_again_removes_what_is_gone_and_leaves_no_folder(
     dsk: Dsk, advanced: Project, hub: tuple[Env, Kept]
 ) -> None:

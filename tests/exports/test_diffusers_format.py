@@ -70,7 +70,7 @@ def test_class_images_lie_in_one_folder_and_nothing_else_does() -> None:
 
 
 def test_only_dreambooth_reads_class_images() -> None:
-    made = EXPORT.plan(asked(subset("a", item("a/x")), REG))
+    made = EXPORT.plan(asked(subset("a", item("a/x")), REG, recipe=None))
     assert made.warnings == ('only script = "dreambooth" reads regularization images: girl',)
     assert not [name for name in options(asked(subset("a", item("a/x")), REG))[1] if "class" in name]
 
@@ -143,9 +143,11 @@ def test_what_the_scripts_cannot_do_is_said() -> None:
         name="x", architecture="sdxl", base="pony.safetensors", optimizer="adafactor", rank=8, alpha=4, clip_skip=2
     )
     assert EXPORT.configure is not None
-    text = EXPORT.configure(asked(subset("a", item("a/x")), recipe=recipe), recipe)["train.sh"].decode()
-    for words in ("convert pony.safetensors", "alpha 4", "AdamW in 8 bits", "clip_skip 2", "cuts captions after 75"):
+    given = asked(subset("a", item("a/x")), recipe=recipe)
+    text, told = EXPORT.configure(given, recipe)["train.sh"].decode(), "; ".join(EXPORT.plan(given).warnings)
+    for words in ("convert pony.safetensors", "has 4", "AdamW in 8 bits", "clip_skip 2", "first 75 tokens"):
         assert words in text
+        assert words in told
 
 
 @pytest.mark.parametrize(
@@ -161,5 +163,14 @@ def test_what_stands_on_the_command_line_only_is_said(common: dict[str, Any], wo
 
 
 def test_images_that_are_cropped_are_counted() -> None:
-    made = EXPORT.plan(asked(subset("a", item("a/x"), item("a/y", size_px=(800, 1200)))))
+    made = EXPORT.plan(asked(subset("a", item("a/x"), item("a/y", size_px=(800, 1200))), recipe=None))
     assert made.warnings == ("the scripts have no buckets: what is no square is cropped to one: 1 of 2 images",)
+
+
+@pytest.mark.parametrize(
+    ("script", "words"), [("dreambooth", "cannot be repeated"), ("text-to-image", "only script = ")]
+)
+def test_one_thing_is_told_of_regularization_images(script: str, words: str) -> None:
+    again = subset("r", item("r/x"), is_reg=True, repeats=2)
+    (told,) = EXPORT.plan(asked(subset("a", item("a/x")), again, recipe=None, own={"script": script})).warnings
+    assert words in told

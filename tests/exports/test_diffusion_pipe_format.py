@@ -110,8 +110,13 @@ def test_what_diffusion_pipe_has_no_place_for_is_told() -> None:
         subset("a", item("a/x"), loss_weight=0.5), subset("r", item("r/x"), is_reg=True), flip_aug=True,
         bucket_no_upscale=True,
     )  # fmt: skip
-    told = " ".join(unheld(EXPORT, given))
-    for words in ("loss weights: a", "regularization images: r", "flip_aug", "bucket_no_upscale"):
+    told = " ".join([*unheld(EXPORT, given), *EXPORT.plan(given).warnings])
+    for words in (
+        "loss weights: a",
+        "no regularization images; these are trained as all others are: r",
+        "flip_aug",
+        "bucket_no_upscale",
+    ):
         assert words in told
     (line,) = planned(GIRL, HELD_BACK, batch_size=2, caption_dropout_rate=0.1).warnings[:1]
     for words in ("micro_batch_size_per_gpu = 2", "uncond_fraction = 0.1", "eval_datasets"):
@@ -169,7 +174,11 @@ def test_a_main_config_holds_the_recipe() -> None:
         True, 5.0, 1e-5,
     )  # fmt: skip
     assert found["optimizer"]["type"] == "adamw_optimi"
-    for told in ("# alpha 4: diffusion-pipe takes the rank, 8.", "# seed 7:", "# sample pictures:"):
+    for told in (
+        "a LoRA's rank, 8, for its alpha: the recipe has 4",
+        "no seed: the recipe has 7",
+        "no sample pictures",
+    ):
         assert told in text
 
 
@@ -179,7 +188,7 @@ def test_steps_become_epochs_enough_and_a_model_of_one_file_is_asked_for() -> No
     assert "adapter" not in found
     # 6 images an epoch
     assert (found["max_steps"], found["epochs"], found["model"]["checkpoint_path"]) == (40, 7, "b.safetensors")
-    assert "# diffusion-pipe reads SDXL from one file: put that of a/b to checkpoint_path." in text
+    assert "# diffusion-pipe reads SDXL from one file: put that of a/b to checkpoint_path in config.toml" in text
 
 
 def test_sd_15_is_refused() -> None:

@@ -186,3 +186,8 @@ def test_an_archive_has_relative_paths_and_says_so() -> None:
     made = plan(subset("a", item("a/x")), folder="")
     assert read(made.texts)["subsets"][0]["image_dir"] == "1_a"
     assert any("relative paths" in one for one in made.warnings)
+
+
+def test_buckets_that_sd_scripts_stops_at_are_told() -> None:
+    (told,) = plan(subset("a", item("a/x")), bucket_reso_steps=16).warnings
+    assert told == "bucket_reso_steps = 16: sd-scripts refuses it for SD 1.5 and SDXL"

@@ -119,3 +119,28 @@ def test_results_lie_outside_of_the_dataset_s_own_folders() -> None:
     values, _, _ = config(recipe(), A, folder="/set/export/kohya", own={"image_dirs": "absolute"})
     assert values["output_dir"] == "/set/export/kohya/../../output"
     assert values["dataset_config"] == "/set/export/kohya/dataset.toml"
+
+
+def test_what_the_config_passes_is_not_asked_of_a_person_too() -> None:
+    subsets = (subset("a", item("a/x", mask=True)), subset("r", item("r/x"), is_reg=True, loss_weight=0.5))
+    for given, wanted in ((None, True), (recipe(), False)):
+        told = EXPORT.plan(material(*subsets, export=EXPORT, recipe=given)).warnings
+        assert any("must be told" in one for one in told) == wanted
+
+
+@pytest.mark.parametrize(
+    ("fields", "common", "words"),
+    [
+        ({"architecture": "sdxl"}, {"bucket_reso_steps": 32}, ""),
+        ({"architecture": "sd15"}, {"bucket_reso_steps": 32}, "refuses it for SD 1.5"),
+        ({"architecture": "sdxl"}, {"bucket_reso_steps": 16}, "refuses it for SDXL"),
+        ({"cache_latents": True}, {"enable_bucket": False}, ""),
+        ({"cache_latents": False}, {"enable_bucket": False}, "without buckets sd-scripts needs --cache_latents"),
+    ],
+)
+def test_only_what_stops_the_recipes_own_model_is_told(
+    fields: dict[str, Any], common: dict[str, Any], words: str
+) -> None:
+    subsets = (subset("a", item("a/x", size_px=(800, 600))),)
+    told = EXPORT.plan(material(*subsets, export=EXPORT, recipe=recipe(**fields), **common)).warnings
+    assert [words in one for one in told] == ([True] if words else [])

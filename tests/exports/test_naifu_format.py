@@ -99,7 +99,9 @@ def test_what_is_held_back_lies_where_the_trainer_does_not_look() -> None:
     made = planned(GIRL, held_back)
     assert "validation/girl-validation/z.png" in made.images
     assert dataset(made)["repeat_strategy"] == [["/set/export/x/images/girl/", 3]]
-    assert made.warnings == ("held back in validation/, where naifu does not look: girl-validation",)
+    assert made.warnings == (
+        "naifu validates with nothing; held back in validation/, where it does not look: girl-validation",
+    )
 
 
 @pytest.mark.parametrize(
@@ -133,10 +135,18 @@ def test_what_naifu_has_no_place_for_is_told() -> None:
         subset("a", item("a/x", mask=True), loss_weight=0.5), subset("r", item("r/x"), is_reg=True),
         flip_aug=True, caption_tag_dropout_rate=0.1,
     )  # fmt: skip
-    told = " ".join(unheld(EXPORT, given))
-    for words in ("loss weights: a", "regularization images: r", "masks: a", "flip_aug", "caption_tag_dropout_rate"):
+    told = " ".join([*unheld(EXPORT, given), *EXPORT.plan(given).warnings])
+    for words in (
+        "loss weights: a",
+        "no regularization images; these are trained as all others are: r",
+        "masks: a",
+        "flip_aug",
+        "caption_tag_dropout_rate",
+    ):
         assert words in told
-    assert EXPORT.plan(given).warnings == ("trained as all others are, though meant for regularization: r",)
+    assert EXPORT.plan(given).warnings == (
+        "naifu has no regularization images; these are trained as all others are: r",
+    )
 
 
 def test_a_config_holds_the_recipe() -> None:
@@ -163,7 +173,7 @@ def test_a_model_of_one_file_is_asked_for_and_said() -> None:
     assert EXPORT.configure is not None
     recipe = Recipe(name="sdxl-finetune", architecture="sdxl", base="a/b", method="finetune", scheduler="constant")
     text = EXPORT.configure(asked(BOY), recipe)["config.yaml"].decode()
-    assert "# naifu reads SDXL from one file: put that of a/b to trainer.model_path." in text
+    assert "# naifu reads SDXL from one file: put that of a/b to trainer.model_path in config.yaml" in text
     found = yaml.safe_load(text)
     assert (found["trainer"]["model_path"], found["target"]) == ("b.safetensors", "modules.train_sdxl.setup")
     assert found["scheduler"]["params"] == {"num_warmup_steps": 0}

@@ -90,13 +90,17 @@ def read_before(path: Path) -> Manifest | None:
         raise UsageError(f"{path}: is a folder, and an archive is a file", hint="choose another name")
     if not os.path.lexists(path):
         return None
-    data = _manifest_in_zip(path) if zipfile.is_zipfile(path) else _manifest_in_tar(path)
-    manifest = decode_manifest(data) if data is not None else None
+    manifest = _manifest_in(path) if path.is_file() else None  # whoever opens a pipe waits
     if manifest is None:
         raise UsageError(
             f"{path}: is there already, and no archive of dsk export", hint="choose another name, or remove it"
         )
     return manifest
+
+
+def _manifest_in(path: Path) -> Manifest | None:
+    data = _manifest_in_zip(path) if zipfile.is_zipfile(path) else _manifest_in_tar(path)
+    return decode_manifest(data) if data is not None else None
 
 
 def _manifest_in_zip(path: Path) -> bytes | None:

@@ -8,10 +8,10 @@ from typing import Any
 
 import msgspec
 
-from datakit.actions.exporting.manifests import input_of
+from datakit.actions.exporting.making import make
+from datakit.actions.exporting.manifests import input_of, known_object
 from datakit.actions.exporting.outside import Target
 from datakit.actions.exporting.standing import Found, find_export, pending_root, reason_of
-from datakit.actions.exporting.writing import make
 from datakit.actions.project import Project
 from datakit.exports.captions import one_line
 from datakit.exports.expressing import some
@@ -123,8 +123,8 @@ def _changed(dataset: Dataset, manifest: Manifest, now: str) -> tuple[list[str],
 
     Empty where the stage as it was then is not in this clone.
     """
-    before = bytes.fromhex(manifest.input)
-    if manifest.input == now or not dataset.objects.has(before):
+    before = known_object(dataset, manifest.input)
+    if manifest.input == now or before is None:
         return [], []
     old, new = read_items(dataset, before), read_items(dataset, bytes.fromhex(now))
     both = [key for key in new if key in old]

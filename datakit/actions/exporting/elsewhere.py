@@ -51,7 +51,7 @@ def export_elsewhere(
         WriteError: the disk is full, refuses, or cannot hold a name.
     """
     export, dataset = EXPORTS.load(name), project.dataset
-    refuse_inside(dataset, target.folder)
+    refuse_inside(dataset, target.place(name))
     with session(dataset):
         try:
             asked = project.export_asked(name, flags)
@@ -121,7 +121,7 @@ def _wanted(sources: Mapping[str, Source], before: Manifest | None) -> dict[str,
 def _is_whole(left: Left, standing: Mapping[str, Standing], *, copies: bool) -> bool:
     """Whether every file is there as it was written."""
     return all(
-        path in standing and standing[path].sha256 in shas and not (copies and standing[path].stat.st_nlink > 1)
+        path in standing and standing[path].sha256 in shas - {""} and not (copies and standing[path].stat.st_nlink > 1)
         for path, shas in left.files.items()
     )
 

@@ -129,12 +129,12 @@ def sort_out(wanted: Hashes, ours: Hashes, found: Mapping[str, str]) -> Todo:
     Args:
         wanted: path → the hashes of which each is right; none where nobody knows.
         ours: path → what an earlier export wrote there.
-        found: path → sha256 of what stands there.
+        found: path → sha256 of what stands there; '' of a folder or a link, which dsk never wrote.
     """
     todo = Todo({}, [], [], [])
     for path in sorted(wanted.keys() | ours.keys()):
         has, mine = found.get(path), ours.get(path, frozenset())
-        is_ours = has is not None and (has in mine or mine >= ANY)
+        is_ours = bool(has) and (has in mine or mine >= ANY)
         if has is not None and has in wanted.get(path, ()):
             todo.right[path] = has
         elif path in wanted and (has is None or is_ours):

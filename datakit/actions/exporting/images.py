@@ -41,7 +41,7 @@ def ready_images(
         StateError: an image that must be looked at is not in this clone.
     """
     dataset = project.dataset
-    facts = _facts(dataset, {subject.image for subject in subjects}, progress)
+    facts = image_facts(dataset, {subject.image for subject in subjects}, progress)
     unread = [subject for subject in subjects if _is_unread(facts.get(subject.image.sha256), extensions)]
     odd = {subject.key for subject in unread}
     outcomes = [
@@ -49,7 +49,7 @@ def ready_images(
         *_made(project, unread, ({"do": "convert", "format": "png"},), progress),
     ]
     images = {one.key: one.image for one in outcomes if not isinstance(one, Drop)}
-    facts |= _facts(dataset, {image for image in images.values() if image.sha256 not in facts}, progress)
+    facts |= image_facts(dataset, {image for image in images.values() if image.sha256 not in facts}, progress)
     before = {subject.key: subject.image for subject in subjects}
     ready = {}
     failed = {one.key: one.reason for one in outcomes if isinstance(one, Drop)}
@@ -83,7 +83,7 @@ def _made(
     return stage.decide(inspected(project.dataset, stage, given, plain, progress), given)
 
 
-def _facts(dataset: Dataset, images: Collection[ImageRef], progress: Progress) -> dict[str, ImageFacts]:
+def image_facts(dataset: Dataset, images: Collection[ImageRef], progress: Progress) -> dict[str, ImageFacts]:
     """sha256 → what the image is, of those in this clone."""
     found = facts_of_images(
         dataset, FACTS, images, lambda data: answer(data, [FACTS])[0], lambda done, of: progress("export", done, of)

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from datakit.actions.exporting.folders import ANY, SCRATCH, Hashes, Stamp, is_inside
-from datakit.actions.exporting.manifests import decode_manifest
+from datakit.actions.exporting.manifests import decode_manifest, known_object
 from datakit.errors import StateError, UsageError
 from datakit.exports.model import MANIFEST_NAME, Manifest
 from datakit.model.record import encode_json
@@ -111,11 +111,7 @@ def refuse_others(dataset: Dataset, place: Path, left: Left, name: str) -> None:
 
 
 def _is_known(dataset: Dataset, commit: str) -> bool:
-    try:
-        oid = bytes.fromhex(commit)
-    except ValueError:
-        return False
-    return len(oid) == 20 and dataset.objects.has(oid)
+    return known_object(dataset, commit) is not None
 
 
 def encode_journal(started: Journal, before: Hashes, wanted: Mapping[str, str]) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from datakit.actions.exporting.masks import masks_state
@@ -13,7 +15,9 @@ from datakit.exports.settings import Asked, Flags
 from datakit.model.order import EXPORT, RAW
 from datakit.repo.dataset import Dataset
 from datakit.repo.stagetree import stage_tree
-from datakit.store.objects import find
+from datakit.store.objects import FILE_MODE, find
+
+_OID_BYTES: Final = 20
 
 
 def export_staleness(project: Project, root: bytes | None, name: str, flags: Flags | None = None) -> str:
@@ -35,10 +39,13 @@ def export_staleness(project: Project, root: bytes | None, name: str, flags: Fla
 def outdated(project: Project, manifest: Manifest, *, root: bytes | None, asked: Asked, folder: str) -> str:
     """Why a format must be written again, whatever its files are; '' when it need not."""
     export = EXPORTS.load(manifest.format)
+    if not manifest.context:
+        return "an earlier version of dsk wrote it"
     if manifest.input != input_of(project.dataset, root, asked):
         return f"{source_stage(asked.flags)} changed"
     if manifest.config != config_digest(export, asked, folder=folder):
-        return f"[{EXPORT}] or [{EXPORT}.{export.name}] in dsk.toml changed"
+        tables = f"[{EXPORT}], [{EXPORT}.{export.name}] or [bake]" if asked.flags.config else ""
+        return f"{tables or f'[{EXPORT}] or [{EXPORT}.{export.name}]'} in dsk.toml changed"
     if manifest.context != context_digest(project, export, asked, root):
         return "records or masks changed"
     return ""
@@ -51,17 +58,27 @@ def input_of(dataset: Dataset, root: bytes | None, asked: Asked) -> str:
 
 
 def read_manifest(dataset: Dataset, root: bytes | None, name: str) -> Manifest | None:
-    """The manifest of an export in a tree; None where there is none."""
+    """The manifest of an export in a tree; None where there is none, or that of another format."""
     entry = find(dataset.objects, root, f"{EXPORT}/{name}/{MANIFEST_NAME}") if root else None
-    return decode_manifest(dataset.objects.read(entry.oid)) if entry else None
+    manifest = decode_manifest(dataset.objects.read(entry.oid)) if entry and entry.mode == FILE_MODE else None
+    return manifest if manifest and manifest.format == name else None
 
 
 def decode_manifest(data: bytes) -> Manifest | None:
     """A manifest; None where it is not one of ours any more."""
     try:
         return msgspec.json.decode(data, type=Manifest)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return None
+
+
+def known_object(dataset: Dataset, oid: str) -> bytes | None:
+    """Id of the commit or tree that a manifest names, which may say anything; None where it is not in this clone."""
+    try:
+        found = bytes.fromhex(oid)
+    except ValueError:
+        return None
+    return found if len(found) == _OID_BYTES and dataset.objects.has(found) else None
 
 
 def written_tree(dataset: Dataset, root: bytes | None, name: str) -> str:
@@ -74,8 +91,9 @@ def written_tree(dataset: Dataset, root: bytes | None, name: str) -> str:
 
 def config_digest(export: Export, asked: Asked, *, folder: str) -> str:
     """What of an export's settings decides about its files, with its version."""
-    given = asked if asked.flags.config else msgspec.structs.replace(asked, bake={})
-    return digest([export.version, given, folder if export.is_bound(asked.own) else ""])
+    has_config = bool(asked.flags.config)  # which has paths of its own
+    given = asked if has_config else msgspec.structs.replace(asked, bake={})
+    return digest([export.version, given, folder if has_config or export.is_bound(asked.own) else ""])
 
 
 def context_digest(project: Project, export: Export, asked: Asked, root: bytes | None) -> str:

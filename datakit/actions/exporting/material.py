@@ -3,31 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
+from typing import NamedTuple
 
 import msgspec
 
-from datakit.actions.exporting.images import Ready, ready_images
+from datakit.actions.exporting.folders import refuse_absent
+from datakit.actions.exporting.images import Ready, image_facts, ready_images
 from datakit.actions.exporting.masks import masks_of
 from datakit.actions.project import Project
 from datakit.config import CONFIG_NAME
 from datakit.errors import ConfigError, StateError
-from datakit.exports.arranging import arrange, treat
+from datakit.exports.arranging import Treatment, arrange, treat
 from datakit.exports.balancing import balanced, balanced_by_tags
 from datakit.exports.captions import one_line
 from datakit.exports.model import Export, ExportItem, Material
 from datakit.exports.recipes.making import recipe_for
-from datakit.exports.settings import Asked, Common, Flags, parse_balance
+from datakit.exports.settings import Asked, Common, Flags, Weight, parse_balance
 from datakit.exports.splitting import held_back
-from datakit.model.item import concept_of
+from datakit.images.measure import ImageFacts
+from datakit.model.item import ImageRef, concept_of
 from datakit.model.order import EXPORT, RAW, WIP
 from datakit.model.progress import Progress
-from datakit.model.record import Record
 from datakit.model.stage import Subject
+from datakit.repo.dataset import Dataset
 from datakit.repo.stagetree import read_items, stage_tree
 from datakit.repo.transitions.subjects import read_subjects
 from datakit.tags.captions import tags_in
-from datakit.tags.query.matching import ItemFacts, matches, parse_where
+from datakit.tags.query.evaluating import walk
+from datakit.tags.query.matching import OF_PIXELS, ItemFacts, matches, parse_where
 from datakit.tags.query.parsing import Node
 
 
@@ -37,6 +40,8 @@ class Gathered(msgspec.Struct, frozen=True, kw_only=True):
     material: Material
     left_out: dict[str, str]
     """Item key → why."""
+    unasked: frozenset[str]
+    """Of those, the keys that the query does not find."""
     num_changed: int
     """Images that had to be made anew for the trainer."""
     notes: tuple[str, ...]
@@ -62,108 +67,151 @@ def gather_material(
         StateError: no item is left to export, or an image that must be looked at is not in this clone.
         ConfigError: a concept in the settings that no item has, a setting that is no query.
     """
-    subjects, left_out, notes = _subjects(project, export, asked, root)
-    ready, failed = ready_images(project, subjects, export.extensions, progress)
-    left_out |= {key: f"its image cannot be read: {reason}" for key, reason in failed.items()}
-    subjects = [subject for subject in subjects if subject.key in ready]
-    wanted, unwanted = _chosen(subjects, ready, asked.flags.where)
-    left_out |= dict.fromkeys(unwanted, f"not found by the query {asked.flags.where}")
-    if not wanted:
-        raise StateError(
-            f"nothing to export: {_why_nothing(left_out, source_stage(asked.flags))}", hint="dsk find QUERY shows more"
-        )
-    masks, told = masks_of(
-        project, asked.common.masks, {one.key: ready[one.key] for one in wanted}, progress, root=root
-    )
+    pool = _pool(project, export, asked, root=root, progress=progress)
     common = asked.common
-    _refuse_unknown(common, {concept_of(subject.key) for subject in wanted}, export.name)
+    _refuse_unknown(common, {concept_of(subject.key) for subject in pool.subjects}, export.name)
+    unasked = _not_found(pool, asked.flags.where)
+    subjects = [subject for subject in pool.subjects if subject.key not in unasked]
+    ready, failed = ready_images(project, subjects, export.extensions, progress)
+    left_out = pool.left_out | {key: f"its image cannot be read: {reason}" for key, reason in failed.items()}
+    left_out |= dict.fromkeys(sorted(unasked), f"not found by the query {asked.flags.where}")
+    if not ready:
+        raise _nothing(left_out, source_stage(asked.flags))
+    masks, told = masks_of(project, common.masks, ready, progress, root=root)
     with_record = export.needs_records(asked.own)
-    items = [_item(subject, ready[subject.key], with_record=with_record) for subject in wanted]
-    items = [msgspec.structs.replace(item, mask=masks.get(item.key)) for item in items]
-    repeats, weights = _weighed(wanted, ready, common)
-    held = held_back({subject.key: _family(subject) for subject in wanted}, common.validation_split)
-    treatments = treat(
-        [subject.key for subject in wanted],
-        common,
-        repeats=_balanced(items, common, held) | repeats,
-        weights=weights,
-        held_back=held,
-    )
+    items = [
+        _item(subject, ready[subject.key], mask=masks.get(subject.key), with_record=with_record)
+        for subject in subjects
+        if subject.key in ready
+    ]
     material = Material(
-        subsets=arrange(items, treatments, common),
+        subsets=arrange(items, _treatments(items, pool, common), common),
         common=common,
         settings=asked.own,
         folder=folder,
         recipe=recipe_for(asked.flags.config, asked) if asked.flags.config else None,
     )
-    num_changed = sum(ready[subject.key].was_changed for subject in wanted)
-    return Gathered(material=material, left_out=left_out, num_changed=num_changed, notes=(*notes, *told))
+    num_changed = sum(one.was_changed for one in ready.values())
+    notes = (*pool.notes, *told)
+    return Gathered(material=material, left_out=left_out, unasked=unasked, num_changed=num_changed, notes=notes)
 
 
-def _subjects(
-    project: Project, export: Export, asked: Asked, root: bytes | None
-) -> tuple[list[Subject], dict[str, str], list[str]]:
+class _Pool(NamedTuple):
+    """The stage's items, before anything is chosen of them."""
+
+    subjects: list[Subject]
+    facts: dict[str, ItemFacts]
+    """Item key → what queries may ask of it; empty where nothing is asked."""
+    left_out: dict[str, str]
+    notes: list[str]
+
+
+def _pool(project: Project, export: Export, asked: Asked, *, root: bytes | None, progress: Progress) -> _Pool:
     dataset, stage = project.dataset, source_stage(asked.flags)
     items = read_items(dataset, stage_tree(dataset, root, stage))
     raw = read_items(dataset, stage_tree(dataset, root, RAW)) if asks_records(export, asked) else {}
     subjects, drops, problems = read_subjects(dataset, items, raw, is_raw=stage == RAW)
-    return subjects, {drop.key: drop.reason for drop in drops}, problems
+    facts = _facts(dataset, subjects, _queries(asked), progress)
+    return _Pool(subjects, facts, {drop.key: drop.reason for drop in drops}, problems)
 
 
-def _why_nothing(left_out: Mapping[str, str], stage: str) -> str:
+def _queries(asked: Asked) -> list[Node]:
+    where = asked.flags.where
+    return [*([_flag(where)] if where else []), *(node for node, _ in _weights(asked.common))]
+
+
+def _flag(where: str) -> Node:
+    return parse_where(where, where="--where")
+
+
+def _weights(common: Common) -> list[tuple[Node, Weight]]:
+    """`[[export.weights]]`, in their order."""
+    where = f"{CONFIG_NAME} [[{EXPORT}.weights]] where"
+    return [(parse_where(one.where, where=where), one) for one in common.weights]
+
+
+def _facts(
+    dataset: Dataset, subjects: Sequence[Subject], queries: Sequence[Node], progress: Progress
+) -> dict[str, ItemFacts]:
+    """Of the stage's own images, not of what is made of them for the trainer: queries mean what `dsk find` means.
+
+    Raises:
+        StateError: an image that is asked for its size is not in this clone.
+    """
+    words = {getattr(part, "word", "") for node in queries for part in walk(node)}
+    known: Mapping[str, ImageFacts] = {}
+    if words & OF_PIXELS:
+        images = {subject.image for subject in subjects}
+        known = image_facts(dataset, images, progress)
+        refuse_absent(dataset, [image for image in images if image.sha256 not in known])
+    return {subject.key: _facts_of(subject, known) for subject in subjects} if queries else {}
+
+
+def _facts_of(subject: Subject, known: Mapping[str, ImageFacts]) -> ItemFacts:
+    measured = known.get(subject.image.sha256)
+    return ItemFacts(
+        key=subject.key,
+        caption=subject.caption,
+        record=subject.record,
+        extension=subject.image.extension,
+        size_px=measured.size_px if measured else None,
+        size_bytes=subject.image.size_bytes,
+        counts_record=subject.caption is None,
+    )
+
+
+def _not_found(pool: _Pool, where: str) -> frozenset[str]:
+    """Keys of the items that `--where` leaves out."""
+    if not where:
+        return frozenset()
+    node = _flag(where)
+    return frozenset(subject.key for subject in pool.subjects if not matches(node, pool.facts[subject.key]))
+
+
+def _treatments(items: Sequence[ExportItem], pool: _Pool, common: Common) -> dict[str, Treatment]:
+    """Item key → how it is trained. What a query says goes before what a concept's settings say, and that before
+    what is worked out."""
+    keys = [item.key for item in items]
+    repeats, weights = _weighed(keys, pool.facts, common)
+    families = _families(pool.subjects)
+    held = held_back({key: families[key] for key in keys}, common.validation_split)
+    worked_out = _balanced(items, common, held)
+    return treat(keys, common, repeats=worked_out | repeats, weights=weights, held_back=held)
+
+
+def _nothing(left_out: Mapping[str, str], stage: str) -> StateError:
+    """Why there is nothing to export."""
     if not left_out:
-        return f"{stage} has no image"
+        return StateError(f"nothing to export: {stage} has no image", hint=f"dsk advance {stage}")
     key, reason = next(iter(left_out.items()))
-    return f"{key}: {reason}" + (f"; and {len(left_out) - 1:,} more" if len(left_out) > 1 else "")
+    more = f"; and {len(left_out) - 1:,} more" if len(left_out) > 1 else ""
+    return StateError(f"nothing to export: {key}: {reason}{more}", hint="dsk find QUERY shows more")
 
 
-def _item(subject: Subject, ready: Ready, *, with_record: bool) -> ExportItem:
+def _item(subject: Subject, ready: Ready, *, mask: ImageRef | None, with_record: bool) -> ExportItem:
     return ExportItem(
         key=subject.key,
         name=subject.key,
         image=ready.image,
         size_px=ready.size_px,
         caption=one_line(subject.caption or ""),
+        mask=mask,
         record=subject.record if with_record else None,
     )
 
 
-def _facts(subject: Subject, ready: Ready) -> ItemFacts:
-    return ItemFacts(
-        key=subject.key,
-        caption=subject.caption,
-        record=subject.record,
-        extension=ready.image.extension,
-        size_px=ready.size_px,
-        size_bytes=ready.image.size_bytes,
-        counts_record=subject.caption is None,
-    )
-
-
-def _chosen(subjects: Sequence[Subject], ready: Mapping[str, Ready], where: str) -> tuple[list[Subject], list[str]]:
-    if not where:
-        return list(subjects), []
-    node = parse_where(where, where="--where")
-    found = [subject for subject in subjects if matches(node, _facts(subject, ready[subject.key]))]
-    kept = {subject.key for subject in found}
-    return found, [subject.key for subject in subjects if subject.key not in kept]
-
-
 def _weighed(
-    subjects: Sequence[Subject], ready: Mapping[str, Ready], common: Common
+    keys: Iterable[str], facts: Mapping[str, ItemFacts], common: Common
 ) -> tuple[dict[str, int], dict[str, float]]:
     """(Item → repeats, item → loss weight) as `[[export.weights]]` has them."""
-    nodes: list[tuple[Node, Any]] = [
-        (parse_where(one.where, where=f"{CONFIG_NAME} [[{EXPORT}.weights]] where"), one) for one in common.weights
-    ]
+    said = _weights(common)
     repeats: dict[str, int] = {}
     weights: dict[str, float] = {}
-    for subject in subjects if nodes else ():
-        facts = _facts(subject, ready[subject.key])
-        for node, said in nodes:
-            if matches(node, facts):
-                repeats |= {subject.key: said.repeats} if said.repeats else {}
-                weights |= {subject.key: said.loss_weight} if said.loss_weight else {}
+    for key in keys if said else ():
+        for node, one in said:
+            if matches(node, facts[key]):
+                repeats |= {key: one.repeats} if one.repeats else {}
+                weights |= {key: one.loss_weight} if one.loss_weight else {}
     return repeats, weights
 
 
@@ -192,9 +240,24 @@ def _sizes(keys: Iterable[str]) -> dict[str, int]:
     return sizes
 
 
+def _families(subjects: Sequence[Subject]) -> dict[str, str]:
+    """Item key → what it hangs together with: the picture that it was cut from, the post that it is an image or child
+    of; what was cut hangs together with all that its picture does."""
+    by_key = {subject.key: subject for subject in subjects}
+    return {key: _family(_uncut(subject, by_key)) for key, subject in by_key.items()}
+
+
+def _uncut(subject: Subject, by_key: Mapping[str, Subject]) -> Subject:
+    """The picture that a subject was cut from, as far back as there is one."""
+    passed = set[str]()
+    while subject.record is not None and subject.record.derived is not None and subject.key not in passed:
+        passed.add(subject.key)
+        subject = by_key.get(subject.record.derived.item, subject)
+    return subject
+
+
 def _family(subject: Subject) -> str:
-    """What an item hangs together with: the picture that it was cut from, the post that it is an image or child of."""
-    record: Record | None = subject.record
+    record = subject.record
     if record is None:
         return subject.key
     if record.derived is not None:

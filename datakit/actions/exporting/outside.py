@@ -10,14 +10,14 @@ import msgspec
 
 from datakit import __version__
 from datakit.actions.exporting.journals import Journal
+from datakit.actions.exporting.making import Made, make, manifest_of, preflight_of
 from datakit.actions.exporting.manifests import outdated
-from datakit.actions.exporting.writing import Made, make, manifest_of, preflight_of
 from datakit.actions.project import Counted, Project
 from datakit.errors import UsageError
 from datakit.exports.model import Export, Ignored, Manifest
 from datakit.exports.settings import Asked
 from datakit.model.progress import Progress
-from datakit.repo.dataset import Dataset
+from datakit.repo.dataset import Dataset, find_root
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,7 +87,14 @@ class Run:
             StateError: lint finds errors, and there is no force; or an image is not in this clone.
         """
         made = make(self.project, self.export, self.asked, root=self.root, folder=folder, progress=self.progress)
-        ignored = preflight_of(self.project, self.export, self.asked, force=self._force, progress=self.progress)
+        ignored = preflight_of(
+            self.project,
+            self.export,
+            self.asked,
+            unasked=made.unasked,
+            force=self._force,
+            progress=self.progress,
+        )
         return made, ignored
 
     def journal(self) -> Journal:
@@ -104,7 +111,7 @@ class Run:
 
 
 def refuse_inside(dataset: Dataset, folder: Path) -> None:
-    """Refuse a place in the dataset, or around it.
+    """Refuse a place in a dataset, this one or another, or around this one.
 
     Raises:
         UsageError: it is one.
@@ -115,5 +122,8 @@ def refuse_inside(dataset: Dataset, folder: Path) -> None:
             f"{folder}: lies inside the dataset {dataset.root}",
             hint="choose a folder elsewhere; without --to it comes to export/",
         )
+    other = find_root(place)
+    if other is not None:
+        raise UsageError(f"{folder}: lies inside the dataset {other}", hint="choose a folder in no dataset")
     if root.is_relative_to(place):
         raise UsageError(f"{folder}: the dataset lies inside it", hint="choose an empty folder")

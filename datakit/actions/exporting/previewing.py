@@ -11,9 +11,9 @@ from pathlib import Path
 
 import msgspec
 
+from datakit.actions.exporting.making import make, preflight_of, refuse_packs
 from datakit.actions.exporting.outside import Target
 from datakit.actions.exporting.standing import find_export, pending_root, reason_of
-from datakit.actions.exporting.writing import make, preflight_of
 from datakit.actions.project import Project
 from datakit.exports.asking import NO_FLAGS
 from datakit.exports.model import EXPORTS, Ignored, Subset
@@ -84,7 +84,9 @@ def preview_export(
         found = find_export(project, root, name, target)
         folder = _folder(project, name, target)
         made = make(project, export, asked, root=root, folder=folder, progress=progress)
-        errors = preflight_of(project, export, asked, force=True, progress=progress)
+        if target is None:
+            refuse_packs(name, made.plan)
+        errors = preflight_of(project, export, asked, unasked=made.unasked, force=True, progress=progress)
         subsets = made.material.subsets
         sizes = _buckets(subsets, asked.common)
         return Preview(

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from datakit.actions.exporting import folders, journals
 from datakit.actions.exporting.archiving import read_before
-from datakit.actions.exporting.manifests import outdated, read_manifest, written_tree
+from datakit.actions.exporting.manifests import known_object, outdated, read_manifest, written_tree
 from datakit.actions.exporting.outside import Target, refuse_inside
 from datakit.actions.project import Project
 from datakit.exports.model import MANIFEST_NAME, Manifest
@@ -68,7 +68,7 @@ def find_export(project: Project, root: bytes | None, name: str, target: Target 
     """
     if target is None:
         return _inside(project, root, name)
-    refuse_inside(project.dataset, target.folder)
+    refuse_inside(project.dataset, target.place(name))
     with folders.disk_refusals(target.folder):
         return _archived(project, name, target) if target.archive else _outside(project, name, target)
 
@@ -98,17 +98,11 @@ def _inside(project: Project, root: bytes | None, name: str) -> Found:
         entry = find(dataset.objects, root, f"{EXPORT}/{name}") if root else None
         now = dict(files(dataset.objects, entry.oid if entry else None))
         now.pop(MANIFEST_NAME, None)
-        before = dict(
-            files(dataset.objects, bytes.fromhex(manifest.tree) if _is_here(dataset, manifest.tree) else None)
-        )
+        before = dict(files(dataset.objects, known_object(dataset, manifest.tree)))
         changed = sorted(path for path in now.keys() & before.keys() if now[path] != before[path])
         missing = sorted(manifest.files.keys() - now.keys())
         added = sorted(now.keys() - manifest.files.keys())
     return Found(name, f"{EXPORT}/{name}", folder, manifest, changed, missing, added)
-
-
-def _is_here(dataset: Dataset, tree: str) -> bool:
-    return bool(tree) and dataset.objects.has(bytes.fromhex(tree))
 
 
 def _outside(project: Project, name: str, target: Target) -> Found:

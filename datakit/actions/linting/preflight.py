@@ -14,6 +14,7 @@ from datakit.errors import StateError
 from datakit.exports.model import Ignored
 from datakit.lint.engine import RULES
 from datakit.lint.selection import ALL, levels_of, select
+from datakit.model.item import split_path
 from datakit.model.order import WIP
 from datakit.model.progress import Progress, silent
 
@@ -50,7 +51,7 @@ def preflight(
         if one.severity == "error" and (needs_content or one.evidence.get("reason") != ABSENT["unreadable"])
     )
     if errors and not force:
-        raise _refusal(errors, target)
+        raise refusal(errors, target)
     return errors
 
 
@@ -73,6 +74,11 @@ def error_rules(project: Project, target: str, mended: Names[str] = ()) -> tuple
     )
 
 
+def without_items(errors: Sequence[Ignored], keys: Names[str]) -> tuple[Ignored, ...]:
+    """The errors that are not of these items of wip."""
+    return tuple(one for one in errors if split_path(one.path.removeprefix(f"{WIP}/"))[0] not in keys)
+
+
 def _named(target: str) -> tuple[str, ...]:
     return (target,) if target else ()
 
@@ -84,7 +90,8 @@ def in_words(ignored: Sequence[Ignored], *, listed_in: str) -> tuple[str, ...]:
     return (*lines, f"ignored: {Counted(more, 'more error')}, listed in {listed_in}") if more else tuple(lines)
 
 
-def _refusal(errors: Sequence[Ignored], target: str) -> StateError:
+def refusal(errors: Sequence[Ignored], target: str) -> StateError:
+    """What is said where errors are not gone past; names the first ones and the cure."""
     first = "; ".join(f"{one.path}: {one.message}" for one in errors[:_TOLD])
     more = f"; and {len(errors) - _TOLD:,} more" if len(errors) > _TOLD else ""
     command = "dsk bake" if target == OURS else "dsk export"

@@ -108,7 +108,7 @@ def _formats(project: Any, said: dict[str, Any]) -> list[str]:
     if not said["formats"] and said["check"] and said["to"] is not None and not _is_parted(said["to"]):
         return [""]
     names = list(dict.fromkeys(said["formats"] or project.settings("export").formats))
-    if len(names) > 1 and said["archive"] and said["to"].suffix == f".{said['archive']}":
+    if len(names) > 1 and said["archive"] and said["to"].suffix.lower() == f".{said['archive']}":
         raise click.UsageError(
             f"{said['to']} is one archive, and there are {len(names)} formats: name a folder, or one --format"
         )
@@ -133,27 +133,42 @@ def _target(said: dict[str, Any], name: str, *, num_formats: int) -> Any:
 
 
 def _written(project: Any, names: list[str], flags: Any, said: dict[str, Any]) -> int:
-    from datakit.actions.exporting.elsewhere import export_elsewhere
-    from datakit.actions.exporting.writing import export_format
+    """A format that is refused stops no other; the first refusal is raised when all are done."""
+    from datakit.errors import DskError
 
-    done = []
+    done: list[dict[str, Any]] = []
+    refused: list[DskError] = []
     with Bar() as bar:
         for name in names:
             target = _target(said, name, num_formats=len(names))
-            written: Any = None
-            if target is None:
-                written = export_format(project, name, flags=flags, force=said["force"], progress=bar)
-            else:
-                written = export_elsewhere(project, name, target, flags=flags, force=said["force"], progress=bar)
+            try:
+                written = _write(project, name, target, flags=flags, force=said["force"], bar=bar)
+            except DskError as error:
+                done += [{"format": name, "written": None, "refused": error.message}]
+                refused.append(error)
+                continue
             done.append({"format": name, "written": written})
             if not said["as_json"]:
                 place = f" in {target.place(name)}" if target else ""
                 say(written.subject if written else f"export: {name}{place} is up to date")
                 for warning in written.notes if written else ():
                     note(f"note: {warning}")
-    if said["as_json"]:
+    if said["as_json"] and len(refused) < len(names):
         say_json(done)
+    for other in refused[1:]:
+        note(f"error: {other.message}")
+    if refused:
+        raise refused[0]
     return 0
+
+
+def _write(project: Any, name: str, target: Any, *, flags: Any, force: bool, bar: Bar) -> Any:
+    from datakit.actions.exporting.elsewhere import export_elsewhere
+    from datakit.actions.exporting.writing import export_format
+
+    if target is None:
+        return export_format(project, name, flags=flags, force=force, progress=bar)
+    return export_elsewhere(project, name, target, flags=flags, force=force, progress=bar)
 
 
 def _previewed(project: Any, names: list[str], flags: Any, said: dict[str, Any]) -> int:

@@ -119,16 +119,21 @@ def _sample(recipe: Recipe, every: int) -> dict[str, Any]:
 
 
 def _notes(material: Material, recipe: Recipe) -> Iterator[str]:
-    """What of the recipe the trainer has no setting for."""
+    """Comments at the head of the file."""
     yield "Written by dsk export. Start it by: python run.py config.yaml"
     if not material.folder:
         yield "Paths are relative: ai-toolkit takes them from the folder that it is started in."
     yield from recipe.advice
+    yield from recipe_warnings(recipe)
+
+
+def recipe_warnings(recipe: Recipe) -> Iterator[str]:
+    """What of a recipe ai-toolkit has no setting for."""
     if recipe.zero_terminal_snr:
-        yield "zero terminal SNR: ai-toolkit has no setting for it."
+        yield "ai-toolkit has no setting for zero terminal SNR, as the recipe has it"
     if recipe.warmup_steps and recipe.scheduler != "constant":
-        yield f"warmup_steps {recipe.warmup_steps}: ai-toolkit warms up a constant rate only."
+        yield f"ai-toolkit warms up a constant rate only: the recipe's {recipe.warmup_steps} steps are left out"
     if recipe.max_tokens > _TOKENS:
-        yield f"max_tokens {recipe.max_tokens}: ai-toolkit cuts captions after {_TOKENS} tokens."
+        yield f"ai-toolkit trains the first {_TOKENS} tokens of a caption: the recipe has {recipe.max_tokens}"
     if recipe.clip_skip > 1:
-        yield f"clip_skip {recipe.clip_skip}: ai-toolkit has no setting for it."
+        yield f"ai-toolkit has no setting for clip_skip {recipe.clip_skip}"

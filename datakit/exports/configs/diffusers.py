@@ -47,7 +47,7 @@ def train_script(material: Material, recipe: Recipe, *, is_dreambooth: bool, cla
         options |= _dreambooth(material, class_folder)
     lines = [f"accelerate launch --num_processes=1 --mixed_precision={_MIXED[recipe.precision]}"]
     lines += [f'"${{DIFFUSERS:?a checkout of diffusers}}/{script}"', *_written(options)]
-    notes = [f"# {note}\n" for note in (*recipe.advice, *_not_held(recipe, script))]
+    notes = [f"# {note}\n" for note in (*recipe.advice, *recipe_warnings(recipe, is_dreambooth=is_dreambooth))]
     return f'{_HEAD}{"".join(notes)}set -e\ncd "$(dirname "$0")"\n{f" {chr(92)}{chr(10)}  ".join(lines)}\n'
 
 
@@ -144,27 +144,27 @@ def _written(options: Mapping[str, str | int | float | bool]) -> Iterator[str]:
             yield f"--{name}={shlex.quote(str(value))}"
 
 
-def _not_held(recipe: Recipe, script: str) -> Iterator[str]:
-    """What of the recipe the script has no option for."""
+def recipe_warnings(recipe: Recipe, *, is_dreambooth: bool) -> Iterator[str]:
+    """What of a recipe the script has no option for."""
     if recipe.base.endswith((".safetensors", ".ckpt")):
-        yield f"The scripts read models in diffusers' layout only: convert {recipe.base} first."
+        yield f"the scripts read models in diffusers' layout only: convert {recipe.base} first"
     if recipe.method == "lora" and recipe.alpha != recipe.rank:
-        yield f"alpha {recipe.alpha:g}: the script takes the rank, {recipe.rank}."
+        yield f"the script takes a LoRA's rank, {recipe.rank}, for its alpha: the recipe has {recipe.alpha:g}"
     if recipe.optimizer == "adafactor":
-        yield "adafactor: the script has AdamW in 8 bits in its place."
-    if script in _DREAMBOOTH.values() and recipe.method == "finetune":
-        yield "finetune: the script trains a LoRA only."
-    if script in _DREAMBOOTH.values() and recipe.prediction != "epsilon":
-        yield f"{recipe.prediction}: the script takes it from the model's own scheduler."
-    if recipe.text_encoder_learning_rate and script not in _DREAMBOOTH.values():
+        yield "the script has AdamW in 8 bits in the place of Adafactor"
+    if is_dreambooth and recipe.method == "finetune":
+        yield f"the script trains a LoRA only: {recipe.name} is none"
+    if is_dreambooth and recipe.prediction != "epsilon":
+        yield f"{recipe.prediction}: the script takes it from the model's own scheduler"
+    if recipe.text_encoder_learning_rate and not is_dreambooth:
         rate = f"text encoder at {recipe.text_encoder_learning_rate:g}"
-        is_trained = script == _SCRIPTS["sdxl", "lora"]
-        yield f"{rate}: the script {'trains it as fast as the rest' if is_trained else 'does not train it'}."
+        is_trained = (recipe.architecture, recipe.method) == ("sdxl", "lora")
+        yield f"{rate}: the script {'trains it as fast as the rest' if is_trained else 'does not train it'}"
     if recipe.zero_terminal_snr:
-        yield "zero terminal SNR: only if the model's own scheduler has rescale_betas_zero_snr."
+        yield "zero terminal SNR: the script has it only if the model's own scheduler has rescale_betas_zero_snr"
     if recipe.max_tokens > _TOKENS:
-        yield f"max_tokens {recipe.max_tokens}: the script cuts captions after {_TOKENS}."
+        yield f"the script trains the first {_TOKENS} tokens of a caption: the recipe has {recipe.max_tokens}"
     if recipe.clip_skip > 1:
-        yield f"clip_skip {recipe.clip_skip}: the script takes the last layer."
+        yield f"the script takes the last layer of the text encoder: the recipe has clip_skip {recipe.clip_skip}"
     if recipe.negative or len(recipe.prompts) > 1:
-        yield "sample pictures: one prompt, without a negative one, where the script is not that of an SD 1.5 finetune."
+        yield "the script makes sample pictures of one prompt, without a negative one, unless it finetunes SD 1.5"

@@ -183,26 +183,31 @@ def _optimizer(recipe: Recipe) -> dict[str, Any]:
 
 
 def _notes(material: Material, recipe: Recipe, *, times: int) -> Iterator[str]:
-    """What of the recipe the trainer has no setting for."""
+    """Comments at the head of the file."""
     yield "Written by dsk export. Start it by: deepspeed --num_gpus=1 train.py --deepspeed --config config.toml"
     if not material.folder:
         yield "Paths are relative: diffusion-pipe takes them from the folder that it is started in."
     yield from recipe.advice
-    if not recipe.base.endswith(_FILES):
-        yield f"diffusion-pipe reads SDXL from one file: put that of {recipe.base} to checkpoint_path."
-    if recipe.method == "lora" and recipe.alpha != recipe.rank:
-        yield f"alpha {recipe.alpha:g}: diffusion-pipe takes the rank, {recipe.rank}."
     if times > 1:
         yield f"An epoch shows each image {times} times, with captions that differ."
-    if recipe.prediction == "epsilon" and recipe.zero_terminal_snr:
-        yield "zero terminal SNR: diffusion-pipe has it with v-prediction only."
-    if recipe.prediction == "v_prediction" and not recipe.zero_terminal_snr:
-        yield "v-prediction: diffusion-pipe always has zero terminal SNR with it."
-    if recipe.optimizer not in _OPTIMIZERS:
-        yield f"optimizer {recipe.optimizer}: AdamW is written in its place."
     if recipe.cache_text:
         yield "cache_text: diffusion-pipe computes text anew for SDXL."
+    yield from recipe_warnings(recipe)
+
+
+def recipe_warnings(recipe: Recipe) -> Iterator[str]:
+    """What of a recipe diffusion-pipe has no setting for, and what a person must see to."""
+    if not recipe.base.endswith(_FILES):
+        yield f"diffusion-pipe reads SDXL from one file: put that of {recipe.base} to checkpoint_path in config.toml"
+    if recipe.method == "lora" and recipe.alpha != recipe.rank:
+        yield f"diffusion-pipe takes a LoRA's rank, {recipe.rank}, for its alpha: the recipe has {recipe.alpha:g}"
+    if recipe.prediction == "epsilon" and recipe.zero_terminal_snr:
+        yield "diffusion-pipe has zero terminal SNR with v-prediction only"
+    if recipe.prediction == "v_prediction" and not recipe.zero_terminal_snr:
+        yield "diffusion-pipe always has zero terminal SNR with v-prediction: the recipe has it without"
+    if recipe.optimizer not in _OPTIMIZERS:
+        yield f"diffusion-pipe is given AdamW in the place of {recipe.optimizer}"
     if recipe.seed:
-        yield f"seed {recipe.seed}: diffusion-pipe has no setting for it."
+        yield f"diffusion-pipe has no seed: the recipe has {recipe.seed}"
     if recipe.prompts:
-        yield "sample pictures: diffusion-pipe makes none."
+        yield "diffusion-pipe makes no sample pictures: the recipe's prompts are left out"

@@ -143,22 +143,28 @@ def _sampling(recipe: Recipe) -> dict[str, Any]:
 
 
 def _notes(material: Material, recipe: Recipe, num_examples: int) -> Iterator[str]:
-    """What of the recipe the trainer has no setting for."""
+    """Comments at the head of the file."""
     yield "Written by dsk export. Start it by: python trainer.py --config config.yaml"
     if not material.folder:
         yield "Paths are relative: naifu takes them from the folder that it is started in."
     yield from recipe.advice
-    if recipe.architecture == "sdxl" and not recipe.base.endswith(_FILES):
-        yield f"naifu reads SDXL from one file: put that of {recipe.base} to trainer.model_path."
     if recipe.steps:
         yield f"{recipe.steps} steps: naifu counts epochs only, {epochs_of(num_examples, recipe)} of them."
-    if recipe.optimizer not in _OPTIMIZERS:
-        yield f"optimizer {recipe.optimizer}: AdamW is written in its place."
-    if not recipe.gradient_checkpointing and recipe.architecture == "sd15":
-        yield "gradient_checkpointing: naifu always has it for SD 1.5."
-    if material.common.caption_dropout_rate and recipe.architecture == "sd15":
-        yield "caption_dropout_rate: naifu has none for SD 1.5."
     if recipe.cache_latents or recipe.cache_text:
         yield "caches: latents are computed before by scripts/encode_latents_xl.py, text never."
+    yield from recipe_warnings(material, recipe)
+
+
+def recipe_warnings(material: Material, recipe: Recipe) -> Iterator[str]:
+    """What of a recipe naifu has no setting for, and what a person must see to."""
+    is_sd15 = recipe.architecture == "sd15"
+    if not is_sd15 and not recipe.base.endswith(_FILES):
+        yield f"naifu reads SDXL from one file: put that of {recipe.base} to trainer.model_path in config.yaml"
+    if recipe.optimizer not in _OPTIMIZERS:
+        yield f"naifu is given AdamW in the place of {recipe.optimizer}"
+    if not recipe.gradient_checkpointing and is_sd15:
+        yield "naifu always has gradient checkpointing for SD 1.5"
+    if material.common.caption_dropout_rate and is_sd15:
+        yield "naifu has no caption dropout for SD 1.5"
     if recipe.negative:
-        yield "sample pictures: naifu has no setting for the negative prompt."
+        yield "naifu has no setting for the negative prompt of sample pictures"

@@ -29,6 +29,7 @@ from typing import Any, Final
 import msgspec
 
 from datakit.exports.captions import fixed_tags
+from datakit.exports.configs.ai_toolkit import job, recipe_warnings
 from datakit.exports.configs.yaml_text import yaml_text
 from datakit.exports.expressing import some
 from datakit.exports.model import Export, Material, Plan, Subset
@@ -161,6 +162,11 @@ def _kept_by_item(subset: Subset, material: Material) -> set[int]:
     return {fixed_tags(caption, common.keep_tokens_separator) or common.keep_tokens for caption in captions}
 
 
+def _sides(material: Material) -> str:
+    width, height = material.common.sides_px
+    return f"{width} x {height}"
+
+
 def _validation(material: Material) -> dict[str, Any]:
     held_back = [
         {
@@ -208,12 +214,12 @@ def _warnings(material: Material) -> Iterator[str]:
     if masked and not common.enable_bucket:
         yield f"ai-toolkit reads masks only where there are buckets: {some(masked)}"
     if not common.enable_bucket and len(set(common.sides_px)) > 1:
-        yield f"without buckets ai-toolkit trains squares: {side_px(material)} px in place of {common.resolution}"
+        yield f"without buckets ai-toolkit trains squares: {side_px(material)} px in place of {_sides(material)}"
+    if material.recipe is not None:
+        yield from recipe_warnings(material.recipe)
 
 
 def _configure(material: Material, recipe: Recipe) -> dict[str, bytes]:
-    from datakit.exports.configs.ai_toolkit import job
-
     return {"config.yaml": job(material, recipe, sections(material))}
 
 

@@ -22,7 +22,7 @@ from typing import Final, Literal
 import msgspec
 
 from datakit.exports.arranging import unique_names
-from datakit.exports.configs.diffusers import train_script
+from datakit.exports.configs.diffusers import recipe_warnings, train_script
 from datakit.exports.expressing import FEATURES, some
 from datakit.exports.formats.imagefolder import METADATA, folders_of, json_line, laid_out
 from datakit.exports.model import Export, Material, Plan
@@ -77,14 +77,16 @@ def _warnings(material: Material, found: Sequence[Member]) -> Iterator[str]:
     if regular and material.settings.script != "dreambooth":
         yield f'only script = "dreambooth" reads regularization images: {some(regular)}'
     repeated = sorted({member.subset.name for member in found if member.subset.is_reg and member.subset.repeats > 1})
-    if repeated:
+    if repeated and material.settings.script == "dreambooth":
         yield f"regularization images cannot be repeated: {some(repeated)}"
     width, height = material.common.sides_px
     if width != height:
         yield f"the scripts train squares: {min(width, height)} px in place of {width} × {height}"
     if cropped := sum(member.item.size_px[0] != member.item.size_px[1] for member in found):
         yield f"the scripts have no buckets: what is no square is cropped to one: {cropped:,} of {len(found):,} images"
-    if material.recipe is None:
+    if material.recipe is not None:
+        yield from recipe_warnings(material.recipe, is_dreambooth=material.settings.script == "dreambooth")
+    else:
         asked = [one for name in _ON_COMMAND_LINE for one in FEATURES[name].asked(material)]
         if asked:
             yield f"to be said on the script's command line, or with --with-config: {some(asked)}"

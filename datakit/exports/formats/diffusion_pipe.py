@@ -26,7 +26,13 @@ from typing import Any, Final
 import msgspec
 
 from datakit.exports.captions import fixed_tags, joined, without_separator
-from datakit.exports.configs.diffusion_pipe import bucket_shortage, main_config, size_buckets, toml_text
+from datakit.exports.configs.diffusion_pipe import (
+    bucket_shortage,
+    main_config,
+    recipe_warnings,
+    size_buckets,
+    toml_text,
+)
 from datakit.exports.expressing import some
 from datakit.exports.model import Export, Material, Plan, Subset
 from datakit.exports.recipes.model import Recipe
@@ -135,12 +141,13 @@ def _warnings(material: Material) -> Iterator[str]:
         times = material.settings.variants
         yield f"captions change beforehand, {times} of each image, so that an epoch is {times} times as long"
     if regular := [subset.name for subset in material.subsets if subset.is_reg]:
-        yield f"trained as all others are, though meant for regularization: {some(regular)}"
+        yield f"diffusion-pipe has no regularization images; these are trained as all others are: {some(regular)}"
     if material.recipe is None:
         yield from _left_to_main_config(material)
     else:
         batch = material.recipe.batch_size * material.recipe.gradient_accumulation
         yield from bucket_shortage(material, batch, times=times_shown(material))
+        yield from recipe_warnings(material.recipe)
         return
     yield from bucket_shortage(material, common.batch_size, times=times_shown(material))
 
@@ -183,6 +190,7 @@ EXPORT = Export(
         {
             *("repeats", "validation", "masks", "class-tokens", "resolution", "batch-size", "enable-bucket"),
             *("bucket-steps", "bucket-bounds", "shuffle", "keep-tokens", "separator", "caption-dropout", "tag-dropout"),
+            "reg",  # not held: `_warnings` tells what becomes of them
         }
     ),
     is_bound=lambda settings: True,

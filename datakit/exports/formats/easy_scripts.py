@@ -32,6 +32,7 @@ from datakit.exports.configs.easyscripts import arguments, empty_tables
 from datakit.exports.configs.sdscripts import PROMPTS, prior_loss_weight, sample_prompts
 from datakit.exports.expressing import some
 from datakit.exports.folders import Place, members, places, plan_folders, separator_of
+from datakit.exports.formats.kohya import bucket_warnings
 from datakit.exports.model import Export, Material, Plan
 from datakit.exports.recipes.model import Recipe
 
@@ -86,6 +87,7 @@ def _warnings(material: Material, found: Sequence[Place]) -> Iterator[str]:
         yield f"the program has no place for loss weights but of regularization images: {some(weighted)}"
     if prior_loss_weight(material) is None:
         yield "the program has one loss weight for all regularization images, and they have several: it is left at 1"
+    yield from bucket_warnings(material)
     if not material.folder:
         yield f"{_CONFIG} has relative paths, since nobody knows the folder: put it before each image_dir"
 

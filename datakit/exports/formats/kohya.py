@@ -44,7 +44,7 @@ from datakit.exports.settings import Common
 
 _GENERAL = ("shuffle_caption", "keep_tokens", "caption_dropout_rate", "caption_tag_dropout_rate", "flip_aug")
 _BUCKETS = ("enable_bucket", "bucket_no_upscale", "bucket_reso_steps", "min_bucket_reso", "max_bucket_reso")
-_STEPS = {"SD 1.5": 64, "SDXL": 32}
+_STEPS = {"sd15": ("SD 1.5", 64), "sdxl": ("SDXL", 32)}
 """What bucket_reso_steps must be a multiple of (train_network.py and sdxl_train_network.py, assert_extra_args)."""
 
 
@@ -71,10 +71,11 @@ def _plan(material: Material) -> Plan:
 
 def _to_be_told(material: Material, found: Sequence[Place]) -> Iterator[str]:
     """What a person must pass, or see to."""
-    if any(place.masks for place in found):
+    is_configured = material.recipe is not None  # then config.toml says it
+    if any(place.masks for place in found) and not is_configured:
         yield "sd-scripts must be told --masked_loss: without it, it refuses a dataset.toml with masks"
     weight = prior_loss_weight(material)
-    if weight not in (None, 1.0):
+    if weight not in (None, 1.0) and not is_configured:
         yield f"sd-scripts must be told --prior_loss_weight {weight:g}, for the regularization images"
     if material.settings.image_dirs == "absolute" and not material.folder:
         yield "dataset.toml has relative paths, since nobody knows the folder: start sd-scripts where it lies"
@@ -88,7 +89,7 @@ def warnings(material: Material, found: Sequence[Place]) -> Iterator[str]:
         yield f"sd-scripts has no place for loss weights but of regularization images: {some(weighted)}"
     if prior_loss_weight(material) is None:
         yield "sd-scripts has one loss weight for all regularization images, and they have several: it is left at 1"
-    yield from _bucket_warnings(material)
+    yield from bucket_warnings(material)
 
 
 def _bare(found: Sequence[Place]) -> Iterator[str]:
@@ -112,12 +113,16 @@ def _mask_warnings(material: Material, found: Sequence[Place]) -> Iterator[str]:
         yield f"sd-scripts has no masks for regularization and validation images: {some(unused)}"
 
 
-def _bucket_warnings(material: Material) -> Iterator[str]:
-    common = material.common
+def bucket_warnings(material: Material) -> Iterator[str]:
+    """At what buckets, or images without them, sd-scripts stops: with the recipe's model, else with any."""
+    common, recipe = material.common, material.recipe
     if common.enable_bucket:
-        wrong = [model for model, step in _STEPS.items() if common.bucket_reso_steps % step]
+        meant = [said for name, said in _STEPS.items() if recipe is None or name == recipe.architecture]
+        wrong = [model for model, step in meant if common.bucket_reso_steps % step]
         if wrong:
             yield f"bucket_reso_steps = {common.bucket_reso_steps}: sd-scripts refuses it for {' and '.join(wrong)}"
+        return
+    if recipe is not None and recipe.cache_latents:
         return
     keys = [item.key for one in material.subsets for item in one.items if item.size_px != common.sides_px]
     if keys:

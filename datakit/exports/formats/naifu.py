@@ -24,6 +24,7 @@ from typing import Any, Final
 import msgspec
 
 from datakit.exports.captions import joined, without_separator
+from datakit.exports.configs.naifu import config, recipe_warnings
 from datakit.exports.configs.yaml_text import yaml_text
 from datakit.exports.expressing import some
 from datakit.exports.model import Export, Material, Plan, Subset
@@ -165,20 +166,22 @@ def _warnings(material: Material) -> Iterator[str]:
         yield "paths in dataset.yaml are relative: start naifu in the folder that holds it, or make them absolute"
     held_back = [subset.name for subset in material.subsets if subset.is_validation]
     if held_back:
-        yield f"held back in validation/, where naifu does not look: {some(held_back)}"
+        yield f"naifu validates with nothing; held back in validation/, where it does not look: {some(held_back)}"
     if len(held_back) == len(material.subsets):
         yield "nothing is left to train with: every subset is held back"
     if regular := [subset.name for subset in material.subsets if subset.is_reg]:
-        yield f"trained as all others are, though meant for regularization: {some(regular)}"
+        yield f"naifu has no regularization images; these are trained as all others are: {some(regular)}"
     yield from _about_sizes(material)
+    if material.recipe is not None:
+        yield from recipe_warnings(material, material.recipe)
 
 
 def _about_sizes(material: Material) -> Iterator[str]:
     common = material.common
     wanted, area = math.prod(common.sides_px), _buckets(common)["target_area"]
     if not common.enable_bucket and (len(set(common.sides_px)) > 1 or area != wanted):
-        side = math.isqrt(area)
-        yield f"without buckets naifu trains squares of whole steps: {side} px in place of {common.resolution}"
+        side, (width, height) = math.isqrt(area), common.sides_px
+        yield f"without buckets naifu trains squares of whole steps: {side} px in place of {width} x {height}"
     elif area != wanted:
         yield f"naifu takes areas in steps of {_AREA_STEP_PX} pixels: {area:,} in place of {wanted:,}"
     if _shrinks_only(common):
@@ -190,8 +193,6 @@ def _about_sizes(material: Material) -> Iterator[str]:
 
 
 def _configure(material: Material, recipe: Recipe) -> dict[str, bytes]:
-    from datakit.exports.configs.naifu import config
-
     return {"config.yaml": config(material, recipe, sections(material))}
 
 
@@ -205,6 +206,7 @@ EXPORT = Export(
         {
             *("repeats", "class-tokens", "resolution", "batch-size", "enable-bucket", "no-upscale", "bucket-steps"),
             *("bucket-bounds", "shuffle", "keep-tokens", "separator", "caption-dropout"),
+            *("reg", "validation"),  # not held: `_warnings` tells what becomes of them
         }
     ),
     is_bound=lambda settings: True,

@@ -12,7 +12,7 @@ Method = Literal["lora", "finetune"]
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):
-    """How to train one kind of model; the defaults are those of `dsk bake`."""
+    """How to train one kind of model; the defaults are those of `dsk bake`, but for bf16, which large models need."""
 
     name: str
     """As asked for: `sdxl-lora`."""
@@ -25,8 +25,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     """The base model: a file, a folder, or a Hugging Face name."""
     output_name: str = "dsk"
     """File name of the result, without extension."""
-    rank: int = 16
-    alpha: float = 16.0
+    rank: int = 8
+    alpha: float = 8.0
     learning_rate: float = 1e-4
     text_encoder_learning_rate: float = 0.0
     """0: the text encoders are not trained."""
