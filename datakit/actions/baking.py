@@ -20,6 +20,7 @@ from typing import Any, Final
 
 import msgspec
 
+from datakit.actions.exporting.making import MENDED
 from datakit.actions.exporting.manifests import export_staleness, read_manifest
 from datakit.actions.exporting.writing import stale_before_wip
 from datakit.actions.linting.preflight import OURS, preflight, refusal, without_items
@@ -104,7 +105,7 @@ def _preflight(project: Project, manifest: Manifest, *, force: bool) -> tuple[Ig
     if manifest.flags.stage not in ("", WIP):
         return ()
     unasked = manifest.left_out if manifest.flags.where else ()
-    mended = EXPORTS.load(FORMAT).mends
+    mended = EXPORTS.load(FORMAT).mends | MENDED
     found = preflight(project, OURS, force=True, mended=mended, needs_content=True)
     errors = without_items(found, unasked)
     if errors and not force:

@@ -23,7 +23,8 @@ def _setting(name: str) -> Callable[[Material], Sequence[str]]:
     def asked(material: Material) -> Sequence[str]:
         value = getattr(material.common, name)
         default = getattr(type(material.common)(), name)
-        return [f"{name} = {value}".replace("True", "true").replace("False", "false")] if value != default else []
+        shown = list(value) if isinstance(value, tuple) else str(value).lower() if isinstance(value, bool) else value
+        return [f"{name} = {shown}"] if value != default else []
 
     return asked
 
@@ -62,10 +63,15 @@ FEATURES: Final[dict[str, _Feature]] = {
 
 
 def unheld(export: Export, material: Material) -> Iterator[str]:
-    """A warning for each thing that is asked for and that the format has no place for."""
-    for name, feature in FEATURES.items():
-        if name not in export.can and (asked := feature.asked(material)):
-            yield f"{export.title} has no place for {feature.words}: {some(asked)}"
+    """One warning with each thing that is asked for and that the format has no place for, and where it is asked for."""
+    lacking = {
+        feature.words: asked
+        for name, feature in FEATURES.items()
+        if name not in export.can and (asked := feature.asked(material))
+    }
+    if lacking:
+        told = "; ".join(f"{words} ({some(asked)})" for words, asked in lacking.items())
+        yield f"{export.name} has no place for {told}"
 
 
 def left_out_in_words(left_out: Mapping[str, str]) -> Iterator[str]:

@@ -77,7 +77,8 @@ def members(found: Sequence[Place]) -> Iterator[tuple[Place, ExportItem]]:
 def caption_for(item: ExportItem, common: Common) -> str:
     """A caption as sd-scripts is to read it: it would leave the separator in where it shuffles nothing."""
     is_parted = common.shuffle_caption or common.caption_tag_dropout_rate > 0
-    return item.caption if is_parted else without_separator(item.caption, common.keep_tokens_separator)
+    bare = without_separator(item.caption, common.keep_tokens_separator)
+    return item.caption if is_parted and bare else bare
 
 
 def separator_of(material: Material) -> str:

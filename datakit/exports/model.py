@@ -29,7 +29,7 @@ class ExportItem(msgspec.Struct, frozen=True, kw_only=True):
     image: ImageRef
     """Upright, opaque, one frame, 8-bit RGB; its extension, in lower case, says what it is."""
     size_px: tuple[int, int]
-    """(width, height) of that image."""
+    """(width, height) of that image; (0, 0) where it is not known, which `Export.needs_sizes` rules out."""
     caption: str
     """One line: tags without escapes joined by `, `, then prose; '' where there is none. It may hold the separator."""
     mask: ImageRef | None = None
@@ -125,6 +125,8 @@ class Export(msgspec.Struct, frozen=True, kw_only=True):
     """Whether, with these settings, the files depend on the folder that they lie in."""
     needs_records: Callable[[Any], bool] = lambda settings: False
     """Whether, with these settings, its files say what sites say of the images."""
+    needs_sizes: Callable[[Any], bool] = lambda settings: False
+    """Whether, with these settings, it must know the size of every image, which a clone without images does not."""
     settings: type[msgspec.Struct]
     """Section `[export.<name>]` of dsk.toml; the settings of `Common` may stand there too."""
     plan: Callable[[Material], Plan]

@@ -11,7 +11,7 @@ import msgspec
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Rate = Annotated[float, msgspec.Meta(ge=0, le=1)]
-Factor = Annotated[float, msgspec.Meta(gt=0)]
+Factor = Annotated[float, msgspec.Meta(gt=0, le=1000)]
 
 _LEAST_PX: Final = 64
 BALANCES: Final = ("concepts", "tags", "images")

@@ -21,7 +21,7 @@ from datakit.actions.exporting.manifests import config_digest, decode_manifest, 
 from datakit.actions.exporting.material import _families, gather_material
 from datakit.actions.exporting.previewing import preview_export
 from datakit.actions.exporting.writing import export_all, export_format
-from datakit.actions.project import Project
+from datakit.actions.project import Project, open_project
 from datakit.errors import ConfigError, StateError, UsageError
 from datakit.exports.expressing import left_out_in_words
 from datakit.exports.model import EXPORTS, Manifest
@@ -290,3 +290,44 @@ def test_only_the_formats_that_dsk_toml_names_are_imported(advanced: Project) ->
         toml.write_text(text)
         with pytest.raises(ConfigError, match="repeats"):
             again(advanced).check_settings()
+
+
+def test_a_weight_that_finds_nothing_is_told(advanced: Project) -> None:
+    root = advanced.dataset.root
+    (root / "dsk.toml").write_text('[[export.weights]]\nwhere = "tag:nobody_has_it"\nrepeats = 3\n')
+    ran = export_format(open_project(root), "kohya", flags=Flags())
+    assert ran is not None
+    assert any("where = 'tag:nobody_has_it' finds no item" in note for note in ran.notes)
+
+
+def test_what_an_export_cures_is_no_error_before_it(advanced: Project) -> None:
+    root = advanced.dataset.root
+    wip = root / "wip/aria/danbooru_0.png"
+    wip.unlink()
+    Image.new("RGBA", (260, 256), (255, 0, 0, 40)).save(wip)
+    ran = export_format(open_project(root), "kohya")
+    assert ran is not None
+    assert "1 image made upright, opaque RGB for the trainer" in ran.notes
+    with Image.open(root / "export/kohya/1_aria/danbooru_0.png") as image:
+        assert (image.mode, image.size) == ("RGB", (260, 256))
+        assert image.getpixel((0, 0)) == (255, 215, 215)
+
+
+def test_another_stage_is_not_linted_and_that_is_said(advanced: Project) -> None:
+    ran = export_format(advanced, "kohya", flags=Flags(stage="cleaned"))
+    assert ran is not None
+    assert any(note.startswith("lint looked at nothing") for note in ran.notes)
+
+
+def test_what_is_not_in_the_clone_goes_on_as_it_is_where_sizes_do_not_matter(advanced: Project) -> None:
+    root = advanced.dataset.root
+    for path in [*(root / ".git/lfs/objects").rglob("*")]:
+        if path.is_file():
+            path.unlink()
+    (root / "wip/aria/danbooru_0.txt").write_text("1girl, by hand")
+    ran = export_format(open_project(root), "kohya")
+    assert ran is not None
+    assert "5 images are not in this clone and go on as they are: dsk pull fetches them" in ran.notes
+    assert (root / "export/kohya/1_aria/danbooru_0.txt").read_text() == "1girl, by hand"
+    with pytest.raises(StateError, match="images that are not in this clone"):
+        export_format(open_project(root), "simpletuner")

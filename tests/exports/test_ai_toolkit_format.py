@@ -131,7 +131,7 @@ def test_repeats_weights_and_regularization_are_held_and_bounds_are_told() -> No
     one, two = sections(EXPORT.plan(given))["datasets"]
     assert (one["num_repeats"], one["loss_multiplier"], one["flip_x"], "is_reg" in one) == (7, 0.5, True, False)
     assert two["is_reg"] is True
-    assert list(unheld(EXPORT, given)) == ["ai-toolkit has no place for bounds of buckets: max_bucket_reso = 1536"]
+    assert list(unheld(EXPORT, given)) == ["ai-toolkit has no place for bounds of buckets (max_bucket_reso = 1536)"]
 
 
 def test_an_archive_has_relative_paths_and_says_so() -> None:

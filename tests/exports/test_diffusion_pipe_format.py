@@ -112,7 +112,7 @@ def test_what_diffusion_pipe_has_no_place_for_is_told() -> None:
     )  # fmt: skip
     told = " ".join([*unheld(EXPORT, given), *EXPORT.plan(given).warnings])
     for words in (
-        "loss weights: a",
+        "loss weights (a)",
         "no regularization images; these are trained as all others are: r",
         "flip_aug",
         "bucket_no_upscale",

@@ -137,9 +137,9 @@ def test_what_naifu_has_no_place_for_is_told() -> None:
     )  # fmt: skip
     told = " ".join([*unheld(EXPORT, given), *EXPORT.plan(given).warnings])
     for words in (
-        "loss weights: a",
+        "loss weights (a)",
         "no regularization images; these are trained as all others are: r",
-        "masks: a",
+        "masks (a)",
         "flip_aug",
         "caption_tag_dropout_rate",
     ):

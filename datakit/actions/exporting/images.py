@@ -22,6 +22,10 @@ TRAINABLE_FORMATS: Final = frozenset({"png", "jpeg", "webp", "bmp"})
 """What the stage `edited` leaves as it is."""
 
 
+UNKNOWN_SIZE_PX: Final = (0, 0)
+"""Of an image that is not in this clone."""
+
+
 class Ready(NamedTuple):
     """An item's image as it is exported."""
 
@@ -37,10 +41,12 @@ def ready_images(
 ) -> tuple[dict[str, Ready], dict[str, str]]:
     """(Item key → its image, item key → why it has none that a trainer could read); remembered by content.
 
-    Raises:
-        StateError: an image that must be looked at is not in this clone.
+    What is not in this clone goes on as it is, of unknown size: the stage `edited` made it what it should be.
     """
     dataset = project.dataset
+    absent = [subject for subject in subjects if not dataset.lfs.has(subject.image)]
+    gone = {subject.key for subject in absent}
+    subjects = [subject for subject in subjects if subject.key not in gone]
     facts = image_facts(dataset, {subject.image for subject in subjects}, progress)
     unread = [subject for subject in subjects if _is_unread(facts.get(subject.image.sha256), extensions)]
     odd = {subject.key for subject in unread}
@@ -51,16 +57,22 @@ def ready_images(
     images = {one.key: one.image for one in outcomes if not isinstance(one, Drop)}
     facts |= image_facts(dataset, {image for image in images.values() if image.sha256 not in facts}, progress)
     before = {subject.key: subject.image for subject in subjects}
-    ready = {}
+    ready = {subject.key: Ready(_named(subject.image), UNKNOWN_SIZE_PX, was_changed=False) for subject in absent}
     failed = {one.key: one.reason for one in outcomes if isinstance(one, Drop)}
     for key, image in images.items():
         known = facts.get(image.sha256)
         if known is None or known.unreadable:
-            failed[key] = known.unreadable if known else "its content is not in this clone"
+            failed[key] = known.unreadable if known else "what was made of it is not in this clone"
             continue
         named = msgspec.structs.replace(image, extension=_EXTENSIONS.get(known.format, known.format))
         ready[key] = Ready(named, known.oriented_size_px, image.sha256 != before[key].sha256)
     return ready, failed
+
+
+def _named(image: ImageRef) -> ImageRef:
+    """With the extension in lower case, and one for each format."""
+    extension = image.extension.lower()
+    return msgspec.structs.replace(image, extension=_EXTENSIONS.get(extension, extension))
 
 
 def _is_unread(facts: ImageFacts | None, extensions: Collection[str]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -37,6 +38,15 @@ class Made(msgspec.Struct, frozen=True, kw_only=True):
     """Keys of items that the query of the command does not find."""
 
 
+MENDED: Final = frozenset(
+    {
+        *("transparent-image", "hidden-colour", "unapplied-rotation", "unread-image", "clipped-grey", "animated-image"),
+        *("unusual-mode", "deep-image", "foreign-colour-profile", "byte-order-mark", "carriage-return"),
+    }
+)
+"""Names of the lint rules whose findings in wip no export has: its images and captions are made ready first."""
+
+
 def make(
     project: Project, export: Export, asked: Asked, *, root: bytes | None, folder: Path | None, progress: Progress
 ) -> Made:
@@ -64,6 +74,8 @@ def make(
     if found.num_changed:
         notes.append(f"{Counted(found.num_changed, 'image')} made upright, opaque RGB for the trainer")
     notes += left_out_in_words(left_out)
+    if stage != WIP:
+        notes.append(f"lint looked at nothing: it lints {WIP} before an export, and this is {stage}")
     return Made(material=found.material, plan=plan, left_out=left_out, notes=tuple(notes), unasked=found.unasked)
 
 
@@ -97,8 +109,8 @@ def preflight_of(
         StateError: lint finds errors, and there is no `force`.
     """
     if source_stage(asked.flags) != WIP:
-        return ()
-    found = preflight(project, export.target, force=True, mended=export.mends, progress=progress)
+        return ()  # `make` says so
+    found = preflight(project, export.target, force=True, mended=export.mends | MENDED, progress=progress)
     errors = without_items(found, unasked)
     if errors and not force:
         raise refusal(errors, export.target)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
 
 from datakit.actions.exporting.folders import refuse_absent
-from datakit.actions.exporting.images import Ready, image_facts, ready_images
+from datakit.actions.exporting.images import UNKNOWN_SIZE_PX, Ready, image_facts, ready_images
 from datakit.actions.exporting.masks import masks_of
 from datakit.actions.project import Project
 from datakit.config import CONFIG_NAME
@@ -73,6 +73,9 @@ def gather_material(
     unasked = _not_found(pool, asked.flags.where)
     subjects = [subject for subject in pool.subjects if subject.key not in unasked]
     ready, failed = ready_images(project, subjects, export.extensions, progress)
+    absent = [one.image for one in ready.values() if one.size_px == UNKNOWN_SIZE_PX]
+    if export.needs_sizes(asked.own):
+        refuse_absent(project.dataset, absent)
     left_out = pool.left_out | {key: f"its image cannot be read: {reason}" for key, reason in failed.items()}
     left_out |= dict.fromkeys(sorted(unasked), f"not found by the query {asked.flags.where}")
     if not ready:
@@ -92,8 +95,20 @@ def gather_material(
         recipe=recipe_for(asked.flags.config, asked) if asked.flags.config else None,
     )
     num_changed = sum(one.was_changed for one in ready.values())
-    notes = (*pool.notes, *told)
+    notes = (*pool.notes, *told, *_unlooked(len(absent)), *_idle(subjects, pool.facts, common))
     return Gathered(material=material, left_out=left_out, unasked=unasked, num_changed=num_changed, notes=notes)
+
+
+def _unlooked(number: int) -> list[str]:
+    """What is said of images that are not in this clone."""
+    return [f"{number:,} images are not in this clone and go on as they are: dsk pull fetches them"] if number else []
+
+
+def _idle(subjects: Sequence[Subject], facts: Mapping[str, ItemFacts], common: Common) -> Iterator[str]:
+    """A note for each weight that concerns nothing."""
+    for node, one in _weights(common):
+        if not any(matches(node, facts[subject.key]) for subject in subjects):
+            yield f"[[{EXPORT}.weights]] where = '{one.where}' finds no item that is exported"
 
 
 class _Pool(NamedTuple):
@@ -185,7 +200,7 @@ def _nothing(left_out: Mapping[str, str], stage: str) -> StateError:
         return StateError(f"nothing to export: {stage} has no image", hint=f"dsk advance {stage}")
     key, reason = next(iter(left_out.items()))
     more = f"; and {len(left_out) - 1:,} more" if len(left_out) > 1 else ""
-    return StateError(f"nothing to export: {key}: {reason}{more}", hint="dsk find QUERY shows more")
+    return StateError(f"nothing to export: {key}: {reason}{more}", hint="dsk find shows what there is")
 
 
 def _item(subject: Subject, ready: Ready, *, mask: ImageRef | None, with_record: bool) -> ExportItem:

@@ -111,6 +111,7 @@ EXPORT = Export(
     mends=frozenset({"multi-line-caption", "orphaned-caption"}),
     version=1,
     can=frozenset({"repeats", "reg", "validation", "class-tokens", "enable-bucket", *_ON_COMMAND_LINE}),
+    needs_sizes=lambda settings: True,
     settings=Settings,
     plan=_plan,
     configure=_configure,

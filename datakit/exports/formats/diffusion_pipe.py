@@ -194,6 +194,7 @@ EXPORT = Export(
         }
     ),
     is_bound=lambda settings: True,
+    needs_sizes=lambda settings: True,
     settings=Settings,
     plan=_plan,
     configure=_configure,

@@ -128,6 +128,7 @@ EXPORT = Export(
     version=1,
     can=frozenset({"repeats", "loss-weight", "reg", "validation", "masks", "class-tokens"}),
     needs_records=lambda settings: bool(settings.records),
+    needs_sizes=lambda settings: True,
     settings=Settings,
     plan=_plan,
 )

@@ -236,6 +236,7 @@ EXPORT = Export(
             *("caption-dropout", "tag-dropout", "flip"),
         }
     ),
+    needs_sizes=lambda settings: bool(settings.metadata),
     settings=Settings,
     plan=_plan,
     configure=_configure,

@@ -286,6 +286,7 @@ EXPORT = Export(
             *("shuffle", "keep-tokens", "separator", "caption-dropout"),
         }
     ),
+    needs_sizes=lambda settings: True,
     settings=Settings,
     plan=_plan,
     configure=configure,
