@@ -31,8 +31,8 @@ import msgspec
 from datakit.exports.configs.easyscripts import arguments, empty_tables
 from datakit.exports.configs.sdscripts import PROMPTS, prior_loss_weight, sample_prompts
 from datakit.exports.expressing import some
-from datakit.exports.folders import Place, members, places, plan_folders, separator_of
 from datakit.exports.formats.kohya import bucket_warnings
+from datakit.exports.layout import Place, members, places, plan_folders, separator_of
 from datakit.exports.model import Export, Material, Plan
 from datakit.exports.recipes.model import Recipe
 

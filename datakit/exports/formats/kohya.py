@@ -37,7 +37,7 @@ import msgspec
 from datakit.exports.captions import without_separator
 from datakit.exports.configs.sdscripts import config_files, prior_loss_weight
 from datakit.exports.expressing import some
-from datakit.exports.folders import Place, members, places, plan_folders, separator_of
+from datakit.exports.layout import Place, members, places, plan_folders, separator_of
 from datakit.exports.model import Export, Material, Plan
 from datakit.exports.recipes.model import Recipe
 from datakit.exports.settings import Common

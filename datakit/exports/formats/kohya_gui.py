@@ -29,8 +29,8 @@ import msgspec
 from datakit.exports.configs.kohyagui import arguments
 from datakit.exports.configs.sdscripts import output_dir, prior_loss_weight
 from datakit.exports.expressing import some
-from datakit.exports.folders import REG, Place, members, places, plan_folders, separator_of
 from datakit.exports.formats.kohya import dataset_toml, warnings
+from datakit.exports.layout import REG, Place, members, places, plan_folders, separator_of
 from datakit.exports.model import Export, Material, Plan
 from datakit.exports.recipes.model import Recipe
 
