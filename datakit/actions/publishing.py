@@ -17,12 +17,11 @@ from datakit.actions.cardfacts import chosen_for_sheet, counted, features_in
 from datakit.actions.exporting.elsewhere import Target, export_elsewhere
 from datakit.actions.exporting.making import make
 from datakit.actions.exporting.manifests import decode_manifest
-from datakit.actions.exporting.material import source_stage
 from datakit.actions.hub import Hub, Pushed, Remote, refuse_foreign
 from datakit.actions.project import PUBLISH, Project
 from datakit.config import CONFIG_NAME
 from datakit.errors import ConfigError, WriteError
-from datakit.exports.asking import NO_FLAGS
+from datakit.exports.asking import NO_FLAGS, source_stage
 from datakit.exports.card import CARD_NAME, SHEET_NAME, CardFacts, card_text
 from datakit.exports.model import EXPORTS, MANIFEST_NAME, Material, Plan
 from datakit.exports.publishing import PublishSettings

@@ -10,9 +10,9 @@ import msgspec
 
 from datakit.config import CONFIG_NAME, check_keys, decode
 from datakit.errors import UsageError
-from datakit.exports.model import EXPORTS
+from datakit.exports.model import EXPORTS, Export
 from datakit.exports.settings import Asked, Common, Flags, parse_balance
-from datakit.model.order import COMPUTED, RAW
+from datakit.model.order import COMPUTED, RAW, WIP
 from datakit.registry import nearest
 
 COMMON_KEYS: Final = tuple(field.encode_name for field in msgspec.structs.fields(Common))
@@ -76,3 +76,14 @@ def _balance(text: str) -> str:
     except ValueError as error:
         raise UsageError(str(error), hint="--balance concepts, --balance tags, --balance images=200") from error
     return text
+
+
+def source_stage(flags: Flags) -> str:
+    """Whose images and captions are exported."""
+    return flags.stage or WIP
+
+
+def asks_records(export: Export, asked: Asked) -> bool:
+    """Whether what is written depends on records, beside images and captions."""
+    common = asked.common
+    return bool(export.needs_records(asked.own) or asked.flags.where or common.weights or common.validation_split)

@@ -10,10 +10,11 @@ import msgspec
 
 from datakit import __version__
 from datakit.actions.exporting.manifests import config_digest, context_digest, input_of
-from datakit.actions.exporting.material import gather_material, source_stage
+from datakit.actions.exporting.material import gather_material
 from datakit.actions.linting.preflight import preflight, refusal, without_items
 from datakit.actions.project import Counted, Project
 from datakit.errors import StateError, UsageError
+from datakit.exports.asking import source_stage
 from datakit.exports.expressing import left_out_in_words, unheld
 from datakit.exports.model import EXPORTS, Export, Ignored, Manifest, Material, Plan, file_hashes
 from datakit.exports.recipes.making import recipe_for

@@ -6,10 +6,9 @@ from typing import Final
 
 import msgspec
 
-from datakit.actions.exporting.masks import masks_state
-from datakit.actions.exporting.material import asks_records, source_stage
 from datakit.actions.project import Project
 from datakit.config import digest
+from datakit.exports.asking import asks_records, source_stage
 from datakit.exports.model import EXPORTS, MANIFEST_NAME, Export, Manifest
 from datakit.exports.settings import Asked, Flags
 from datakit.model.order import EXPORT, RAW
@@ -100,5 +99,9 @@ def context_digest(project: Project, export: Export, asked: Asked, root: bytes |
     """What else decides: records, where they are asked; the colour behind transparency; masks."""
     dataset = project.dataset
     raw = stage_tree(dataset, root, RAW) if asks_records(export, asked) else None
-    masks = masks_state(dataset, root, asked.common.masks)
+    masks = ""
+    if asked.common.masks:
+        from datakit.actions.exporting.masks import masks_state  # decodes images, which most who ask have no need of
+
+        masks = masks_state(dataset, root, asked.common.masks)
     return digest([raw.hex() if raw else "", project.settings("edited").background, masks])

@@ -14,15 +14,16 @@ from datakit.actions.project import Project
 from datakit.config import CONFIG_NAME
 from datakit.errors import ConfigError, StateError
 from datakit.exports.arranging import Treatment, arrange, treat
+from datakit.exports.asking import asks_records, source_stage
 from datakit.exports.balancing import balanced, balanced_by_tags
 from datakit.exports.captions import one_line
 from datakit.exports.model import Export, ExportItem, Material
 from datakit.exports.recipes.making import recipe_for
-from datakit.exports.settings import Asked, Common, Flags, Weight, parse_balance
+from datakit.exports.settings import Asked, Common, Weight, parse_balance
 from datakit.exports.splitting import held_back
 from datakit.images.measure import ImageFacts
 from datakit.model.item import ImageRef, concept_of
-from datakit.model.order import EXPORT, RAW, WIP
+from datakit.model.order import EXPORT, RAW
 from datakit.model.progress import Progress
 from datakit.model.stage import Subject
 from datakit.repo.dataset import Dataset
@@ -45,17 +46,6 @@ class Gathered(msgspec.Struct, frozen=True, kw_only=True):
     num_changed: int
     """Images that had to be made anew for the trainer."""
     notes: tuple[str, ...]
-
-
-def source_stage(flags: Flags) -> str:
-    """Whose images and captions are exported."""
-    return flags.stage or WIP
-
-
-def asks_records(export: Export, asked: Asked) -> bool:
-    """Whether what is written depends on records, beside images and captions."""
-    common = asked.common
-    return bool(export.needs_records(asked.own) or asked.flags.where or common.weights or common.validation_split)
 
 
 def gather_material(
