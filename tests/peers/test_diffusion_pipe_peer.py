@@ -45,7 +45,7 @@ def read(given: Material, pictures: Pictures) -> dict[str, Any]:
     source = checkout("PEER_DIFFUSION_PIPE")
     found: dict[str, Any] = read_by(environment(*PACKAGES), "read_diffusion_pipe.py", source, folder / "config.toml")
     assert found["unknown"] == []
-    assert found["adapter_alpha"] == 16
+    assert found["adapter_alpha"] == 8
     return dict(found["sets"])
 
 

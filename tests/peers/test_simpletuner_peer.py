@@ -80,7 +80,7 @@ def test_options_are_known_and_held(tmp_path: Path) -> None:
         "prediction_type": "v_prediction",
         "rescale_betas_zero_snr": True,
         "snr_gamma": 5,
-        "lora_rank": 16,
+        "lora_rank": 8,
         "optimizer": "adamw_bf16",
         "lr_scheduler": "cosine",
         "num_train_epochs": 10,
