@@ -8,13 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import median_low
 from typing import Final
 
+from datakit.actions.exporting.buckets import bucket_counts
 from datakit.actions.linting.context import token_counter
 from datakit.exports.card import ConceptRow, sorted_splits
 from datakit.exports.model import Material, Subset
 from datakit.exports.rows import Member, members, row_of, split_of, text_of
 from datakit.exports.settings import Common
-from datakit.lint.context import Training
-from datakit.lint.facts.buckets import fit
 from datakit.lint.facts.tokencounts import word_counts
 from datakit.tags.captions import tags_in
 from datakit.tags.tokens import CHUNK
@@ -97,15 +96,8 @@ def counted(material: Material) -> dict[str, object]:
 
 
 def _buckets(found: Iterable[Member], common: Common) -> Counter[str]:
-    training = Training(
-        resolution_px=common.sides_px,
-        enable_bucket=common.enable_bucket,
-        bucket_no_upscale=common.bucket_no_upscale,
-        bucket_step_px=common.bucket_reso_steps,
-        min_bucket_px=common.min_bucket_reso,
-        max_bucket_px=common.max_bucket_reso,
-    )
-    return Counter(_size(fit(training, member.item.size_px).bucket_px) for member in found)
+    counts = bucket_counts(((member.item.size_px, 1) for member in found), common)
+    return Counter({_size(bucket): number for bucket, number in counts.items()})
 
 
 def _size(size_px: tuple[int, int]) -> str:

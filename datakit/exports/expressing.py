@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from datakit.exports.model import Export, Material, Subset
+from datakit.exports.model import Export, ExportItem, Material, Subset
 
 _TOLD: Final = 3
 
@@ -83,6 +83,11 @@ def left_out_in_words(left_out: Mapping[str, str]) -> Iterator[str]:
         yield f"left out: {some(by_reason[reason])}: {reason}"
     if rest := [key for keys in list(by_reason.values())[_TOLD:] for key in keys]:
         yield f"left out: {some(rest)}: for other reasons, which the manifest lists"
+
+
+def bare(members: Iterable[tuple[Subset, ExportItem]]) -> list[str]:
+    """Keys of the items that have neither a caption nor class tokens."""
+    return [item.key for subset, item in members if not item.caption and not subset.class_tokens]
 
 
 def some(names: Sequence[str]) -> str:

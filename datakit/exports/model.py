@@ -109,7 +109,6 @@ class Export(msgspec.Struct, frozen=True, kw_only=True):
     """One dataset format."""
 
     name: str
-    title: str
     target: str = ""
     """The trainer that it is for, as lint names it: what that one stumbles over in wip is refused first. '' where
     nobody knows who reads it."""

@@ -12,6 +12,8 @@ from datakit.model.record import Record, compact_json
 
 Split = Literal["train", "validation"]
 SPLITS: Final[tuple[Split, ...]] = ("train", "validation")
+HELD: Final = frozenset({"repeats", "loss-weight", "reg", "validation", "masks", "class-tokens"})
+"""What rows say of an image (`Export.can`)."""
 _JOINT: Final = ", "
 _CATEGORIES: Final = ("artist", "character", "copyright")
 

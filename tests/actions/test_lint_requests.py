@@ -9,6 +9,7 @@ from subprocess import CompletedProcess
 import msgspec
 import pytest
 from hands import again
+from lint_runs import make_faulty_folder, names, told, write
 
 from datakit.actions.linting import jobs
 from datakit.actions.linting.allowing import allow, allowances
@@ -17,7 +18,7 @@ from datakit.actions.linting.preflight import error_rules
 from datakit.actions.project import Project
 from datakit.errors import ConfigError, UsageError
 from datakit.lint.collection import Collection
-from datakit.lint.engine import RULES, Report
+from datakit.lint.engine import RULES
 from datakit.lint.model import Finding
 from datakit.lint.selection import levels_of
 
@@ -29,25 +30,7 @@ CAPTION = "wip/aria/danbooru_0.txt"
 @pytest.fixture
 def folder(scrape: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Images with captions, one of them wrong in four ways."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    made = scrape("plain", aria=3)
-    for image in sorted(made.rglob("*.png")):
-        image.with_suffix(".txt").write_text(f"aria, 1girl, {image.stem.replace('_', ' ')}")
-    min(made.rglob("*.txt")).write_bytes(b"\xef\xbb\xbfaria, 1girl, long_hair,, hat\r\n")
-    return made
-
-
-def write(project: Project, path: str, text: str) -> Project:
-    (project.dataset.root / path).write_text(text, newline="")
-    return again(project)
-
-
-def told(report: Report) -> set[tuple[str, str]]:
-    return {(finding.name, finding.shown_path) for finding in report.findings}
-
-
-def names(report: Report) -> set[str]:
-    return {finding.name for finding in report.findings}
+    return make_faulty_folder(scrape, tmp_path, monkeypatch)
 
 
 def crashing(collection: Collection) -> Iterator[Finding]:

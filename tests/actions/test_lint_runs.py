@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from hands import again, all_files, assert_clean, commit_edits, head
+from lint_runs import MARKED, make_faulty_folder, names, told, write
 
 from datakit.actions import looking
 from datakit.actions.linting import jobs
@@ -15,38 +16,18 @@ from datakit.actions.linting.lint import Request, fixes_of_folder, lint, lint_an
 from datakit.actions.linting.reports import diff_of
 from datakit.actions.project import Project
 from datakit.lint.collection import Collection
-from datakit.lint.engine import Report
 from datakit.lint.model import Rule
 from datakit.repo.operations.undo import undo
 from datakit.repo.oplog import history
 
 WIP = Request(stages=("wip",))
 CAPTION = "wip/aria/danbooru_0.txt"
-MARKED = b"\xef\xbb\xbfaria, 1girl, long_hair,, hat\r\n"
 
 
 @pytest.fixture
 def folder(scrape: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Images with captions, one of them wrong in four ways."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    made = scrape("plain", aria=3)
-    for image in sorted(made.rglob("*.png")):
-        image.with_suffix(".txt").write_text(f"aria, 1girl, {image.stem.replace('_', ' ')}")
-    min(made.rglob("*.txt")).write_bytes(MARKED)
-    return made
-
-
-def write(project: Project, path: str, text: str) -> Project:
-    (project.dataset.root / path).write_text(text, newline="")
-    return again(project)
-
-
-def told(report: Report) -> set[tuple[str, str]]:
-    return {(finding.name, finding.shown_path) for finding in report.findings}
-
-
-def names(report: Report) -> set[str]:
-    return {finding.name for finding in report.findings}
+    return make_faulty_folder(scrape, tmp_path, monkeypatch)
 
 
 def state_of(folder: Path) -> dict[str, tuple[bytes, int]]:

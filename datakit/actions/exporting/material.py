@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -77,15 +77,16 @@ def gather_material(
         for subject in subjects
         if subject.key in ready
     ]
+    hits = _hits(subjects, pool.facts, common)
     material = Material(
-        subsets=arrange(items, _treatments(items, pool, common), common),
+        subsets=arrange(items, _treatments(items, pool.subjects, hits, common), common),
         common=common,
         settings=asked.own,
         folder=folder,
         recipe=recipe_for(asked.flags.config, asked) if asked.flags.config else None,
     )
     num_changed = sum(one.was_changed for one in ready.values())
-    notes = (*pool.notes, *told, *_unlooked(len(absent)), *_idle(subjects, pool.facts, common))
+    notes = (*pool.notes, *told, *_unlooked(len(absent)), *_idle(common.weights, hits))
     return Gathered(material=material, left_out=left_out, unasked=unasked, num_changed=num_changed, notes=notes)
 
 
@@ -94,11 +95,12 @@ def _unlooked(number: int) -> list[str]:
     return [f"{number:,} images are not in this clone and go on as they are: dsk pull fetches them"] if number else []
 
 
-def _idle(subjects: Sequence[Subject], facts: Mapping[str, ItemFacts], common: Common) -> Iterator[str]:
+def _idle(said: Sequence[Weight], hits: Mapping[str, Sequence[Weight]]) -> list[str]:
     """A note for each weight that concerns nothing."""
-    for node, one in _weights(common):
-        if not any(matches(node, facts[subject.key]) for subject in subjects):
-            yield f"[[{EXPORT}.weights]] where = '{one.where}' finds no item that is exported"
+    used = [one for found in hits.values() for one in found]
+    return [
+        f"[[{EXPORT}.weights]] where = '{one.where}' finds no item that is exported" for one in said if one not in used
+    ]
 
 
 class _Pool(NamedTuple):
@@ -173,12 +175,14 @@ def _not_found(pool: _Pool, where: str) -> frozenset[str]:
     return frozenset(subject.key for subject in pool.subjects if not matches(node, pool.facts[subject.key]))
 
 
-def _treatments(items: Sequence[ExportItem], pool: _Pool, common: Common) -> dict[str, Treatment]:
+def _treatments(
+    items: Sequence[ExportItem], subjects: Sequence[Subject], hits: Mapping[str, Sequence[Weight]], common: Common
+) -> dict[str, Treatment]:
     """Item key → how it is trained. What a query says goes before what a concept's settings say, and that before
     what is worked out."""
     keys = [item.key for item in items]
-    repeats, weights = _weighed(keys, pool.facts, common)
-    families = _families(pool.subjects)
+    repeats, weights = _weighed(hits)
+    families = _families(subjects)
     held = held_back({key: families[key] for key in keys}, common.validation_split)
     worked_out = _balanced(items, common, held)
     return treat(keys, common, repeats=worked_out | repeats, weights=weights, held_back=held)
@@ -205,18 +209,22 @@ def _item(subject: Subject, ready: Ready, *, mask: ImageRef | None, with_record:
     )
 
 
-def _weighed(
-    keys: Iterable[str], facts: Mapping[str, ItemFacts], common: Common
-) -> tuple[dict[str, int], dict[str, float]]:
-    """(Item → repeats, item → loss weight) as `[[export.weights]]` has them."""
+def _hits(subjects: Sequence[Subject], facts: Mapping[str, ItemFacts], common: Common) -> dict[str, list[Weight]]:
+    """Item key → those of `[[export.weights]]` that find it, in their order."""
     said = _weights(common)
+    if not said:
+        return {}
+    return {subject.key: [one for node, one in said if matches(node, facts[subject.key])] for subject in subjects}
+
+
+def _weighed(hits: Mapping[str, Sequence[Weight]]) -> tuple[dict[str, int], dict[str, float]]:
+    """(Item → repeats, item → loss weight); of several that say something, the last says."""
     repeats: dict[str, int] = {}
     weights: dict[str, float] = {}
-    for key in keys if said else ():
-        for node, one in said:
-            if matches(node, facts[key]):
-                repeats |= {key: one.repeats} if one.repeats else {}
-                weights |= {key: one.loss_weight} if one.loss_weight else {}
+    for key, found in hits.items():
+        for one in found:
+            repeats |= {key: one.repeats} if one.repeats else {}
+            weights |= {key: one.loss_weight} if one.loss_weight else {}
     return repeats, weights
 
 

@@ -5,12 +5,12 @@ Images that must be made anew for the trainer are made in the store, where the e
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 
+from datakit.actions.exporting.buckets import Size, bucket_counts
 from datakit.actions.exporting.making import make, preflight_of, refuse_packs
 from datakit.actions.exporting.outside import Target
 from datakit.actions.exporting.standing import find_export, pending_root, reason_of
@@ -18,8 +18,6 @@ from datakit.actions.project import Project
 from datakit.exports.asking import NO_FLAGS
 from datakit.exports.model import EXPORTS, Ignored, Subset
 from datakit.exports.settings import Common, Flags
-from datakit.lint.context import Training
-from datakit.lint.facts.buckets import fit
 from datakit.model.order import EXPORT
 from datakit.model.progress import Progress, silent
 
@@ -88,7 +86,7 @@ def preview_export(
             refuse_packs(name, made.plan)
         errors = preflight_of(project, export, asked, unasked=made.unasked, force=True, progress=progress)
         subsets = made.material.subsets
-        sizes = _buckets(subsets, asked.common)
+        sizes = bucket_counts(_images(subsets, repeated=False), asked.common)
         return Preview(
             format=name,
             place=str(target.place(name)) if target else f"{EXPORT}/{name}",
@@ -126,28 +124,12 @@ def _planned(subset: Subset) -> PlannedSubset:
     )
 
 
-def _training(common: Common) -> Training:
-    return Training(
-        resolution_px=common.sides_px,
-        enable_bucket=common.enable_bucket,
-        bucket_no_upscale=common.bucket_no_upscale,
-        bucket_step_px=common.bucket_reso_steps,
-        min_bucket_px=common.min_bucket_reso,
-        max_bucket_px=common.max_bucket_reso,
-    )
-
-
-def _buckets(subsets: Sequence[Subset], common: Common, *, repeated: bool = False) -> Counter[tuple[int, int]]:
-    """Bucket → images; `repeated`: as often as an epoch shows them."""
-    training = _training(common)
-    found: Counter[tuple[int, int]] = Counter()
-    for subset in subsets:
-        for item in subset.items:
-            found[fit(training, item.size_px).bucket_px] += subset.repeats if repeated else 1
-    return found
+def _images(subsets: Iterable[Subset], *, repeated: bool) -> Iterator[tuple[Size, int]]:
+    """Each image's size; `repeated`: as often as an epoch shows it, else once."""
+    return ((item.size_px, subset.repeats if repeated else 1) for subset in subsets for item in subset.items)
 
 
 def _steps(subsets: Sequence[Subset], common: Common) -> int:
     trained = [subset for subset in subsets if not subset.is_validation and not subset.is_reg]
     batch = common.batch_size
-    return sum(-(-number // batch) for number in _buckets(trained, common, repeated=True).values())
+    return sum(-(-number // batch) for number in bucket_counts(_images(trained, repeated=True), common).values())

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from datakit.actions.exporting.buckets import training_of_export
 from datakit.actions.exporting.manifests import export_staleness, read_manifest
 from datakit.actions.project import Project
 from datakit.actions.tokenizing import load_tokenizer
@@ -120,19 +121,7 @@ class StageContexts:
             concept: (export.concepts[concept].repeats if concept in export.concepts else None) or export.repeats
             for concept in concepts
         }
-        known = Training(
-            resolution_px=export.sides_px,
-            batch_size=export.batch_size,
-            enable_bucket=export.enable_bucket,
-            bucket_no_upscale=export.bucket_no_upscale,
-            bucket_step_px=export.bucket_reso_steps,
-            min_bucket_px=export.min_bucket_reso,
-            max_bucket_px=export.max_bucket_reso,
-            shuffles=export.shuffle_caption,
-            keep_tokens=export.keep_tokens,
-            keep_separator=export.keep_tokens_separator,
-            repeats=repeats,
-        )
+        known = msgspec.structs.replace(training_of_export(export), repeats=repeats)
         said = self._common.training
         chosen = self._project.lint_settings.training
         asked = said.resolution_px[0] if said != Training() else 0

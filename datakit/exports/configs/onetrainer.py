@@ -6,11 +6,11 @@ Source: Nerogar/OneTrainer modules/util/config/TrainConfig.py (keys, version), S
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator
 from typing import Any, Final
 
+from datakit.exports.configs.json_text import ascii_json
 from datakit.exports.model import Material
 from datakit.exports.recipes.model import Recipe
 
@@ -41,7 +41,7 @@ def configure(material: Material, recipe: Recipe) -> dict[str, bytes]:
         **(_lora(recipe) if recipe.method == "lora" else {}),
     }
     samples = [_sample(prompt, recipe) for prompt in recipe.prompts]
-    return {CONFIG_NAME: _json(config), SAMPLES_NAME: _json(samples)}
+    return {CONFIG_NAME: ascii_json(config), SAMPLES_NAME: ascii_json(samples)}
 
 
 def recipe_warnings(recipe: Recipe) -> Iterator[str]:
@@ -58,11 +58,6 @@ def resolution(material: Material) -> str:
     """A side of a square, of whose area buckets are; or the one size that there is, `<width>x<height>`."""
     width, height = material.recipe.resolution_px if material.recipe else material.common.sides_px
     return str(round(math.sqrt(width * height))) if material.common.enable_bucket else f"{width}x{height}"
-
-
-def _json(value: Any) -> bytes:
-    """In ASCII, since OneTrainer reads it in the encoding of the system."""
-    return f"{json.dumps(value, indent=2)}\n".encode()
 
 
 def _files(material: Material, recipe: Recipe) -> dict[str, Any]:

@@ -7,12 +7,12 @@ types), simpletuner/helpers/configuration/{cmd_args,json_file}.py, simpletuner/h
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final
 
+from datakit.exports.configs.json_text import ascii_json
 from datakit.exports.model import Material, Subset
 from datakit.exports.recipes.model import Recipe
 
@@ -38,7 +38,7 @@ def configure(material: Material, recipe: Recipe) -> dict[str, bytes]:
         **_samples(material, recipe),
     }
     prompts = {f"prompt_{number}": prompt for number, prompt in enumerate(recipe.prompts, start=1)}
-    return {CONFIG_NAME: as_json(config), **({PROMPTS_NAME: as_json(prompts)} if prompts else {})}
+    return {CONFIG_NAME: ascii_json(config), **({PROMPTS_NAME: ascii_json(prompts)} if prompts else {})}
 
 
 def recipe_warnings(recipe: Recipe) -> Iterator[str]:
@@ -51,11 +51,6 @@ def recipe_warnings(recipe: Recipe) -> Iterator[str]:
         yield f"SimpleTuner has no option for clip_skip {recipe.clip_skip}"
     if recipe.min_snr_gamma % 1:
         yield f"SimpleTuner takes whole numbers for snr_gamma: {recipe.min_snr_gamma} is {_gamma(recipe)}"
-
-
-def as_json(value: Any) -> bytes:
-    """In ASCII, since SimpleTuner reads it in the encoding of the system."""
-    return f"{json.dumps(value, indent=2)}\n".encode()
 
 
 def sides_px(material: Material) -> tuple[int, int]:

@@ -31,7 +31,7 @@ import msgspec
 from datakit.exports.captions import fixed_tags
 from datakit.exports.configs.ai_toolkit import job, recipe_warnings
 from datakit.exports.configs.yaml_text import yaml_text
-from datakit.exports.expressing import some
+from datakit.exports.expressing import bare, some
 from datakit.exports.model import Export, Material, Plan, Subset
 from datakit.exports.recipes.model import Recipe
 from datakit.exports.rows import Member, members, text_of
@@ -196,9 +196,8 @@ def _head(material: Material) -> Iterator[str]:
 
 def _warnings(material: Material) -> Iterator[str]:
     common = material.common
-    bare = [item.key for subset, item in members(material) if not item.caption and not subset.class_tokens]
-    if bare:
-        yield f"without caption, so that ai-toolkit trains an empty prompt: {some(bare)}"
+    if untold := bare(members(material)):
+        yield f"without caption, so that ai-toolkit trains an empty prompt: {some(untold)}"
     if not material.folder:
         yield "paths in dataset.yaml are relative: start ai-toolkit in the folder that holds it, or make them absolute"
     if all(subset.is_validation or subset.is_reg for subset in material.subsets):
@@ -225,7 +224,6 @@ def _configure(material: Material, recipe: Recipe) -> dict[str, bytes]:
 
 EXPORT = Export(
     name="ai-toolkit",
-    title="ai-toolkit",
     target="ai-toolkit",
     mends=frozenset({"multi-line-caption", "orphaned-caption", "nested-image"}),
     version=1,

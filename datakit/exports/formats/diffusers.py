@@ -107,7 +107,6 @@ def _configure(material: Material, recipe: Recipe) -> dict[str, bytes]:
 
 EXPORT = Export(
     name="diffusers",
-    title="diffusers' example scripts",
     mends=frozenset({"multi-line-caption", "orphaned-caption"}),
     version=1,
     can=frozenset({"repeats", "reg", "validation", "class-tokens", "enable-bucket", *_ON_COMMAND_LINE}),

@@ -18,7 +18,6 @@ models/base.py (masks, cropping), train.py (main config, eval_datasets, uncond_f
 from __future__ import annotations
 
 import hashlib
-import json
 import random
 from collections.abc import Iterator
 from typing import Any, Final
@@ -33,7 +32,8 @@ from datakit.exports.configs.diffusion_pipe import (
     size_buckets,
     toml_text,
 )
-from datakit.exports.expressing import some
+from datakit.exports.configs.json_text import ascii_json
+from datakit.exports.expressing import bare, some
 from datakit.exports.model import Export, Material, Plan, Subset
 from datakit.exports.recipes.model import Recipe
 from datakit.exports.rows import Member, members, text_of
@@ -62,8 +62,7 @@ def _plan(material: Material) -> Plan:
         captions.setdefault(folder, {})[member.item.file] = _captions(member, material)
         if member.item.mask is not None:
             images[f"{_mask_folder(member.subset)}/{member.item.name}.png"] = member.item.mask
-    texts = {f"{folder}/captions.json": (json.dumps(found, indent=2) + "\n").encode() for folder, found in
-             captions.items()}  # fmt: skip
+    texts = {f"{folder}/captions.json": ascii_json(found) for folder, found in captions.items()}
     for name, is_validation in (("dataset.toml", False), ("eval_dataset.toml", True)):
         if tables := dataset_tables(material, is_validation=is_validation):
             texts[name] = toml_text(_head(material), tables)
@@ -130,9 +129,8 @@ def _head(material: Material) -> Iterator[str]:
 
 def _warnings(material: Material) -> Iterator[str]:
     common = material.common
-    bare = [item.key for subset, item in members(material) if not item.caption and not subset.class_tokens]
-    if bare:
-        yield f"without caption, so that diffusion-pipe trains an empty prompt: {some(bare)}"
+    if untold := bare(members(material)):
+        yield f"without caption, so that diffusion-pipe trains an empty prompt: {some(untold)}"
     if not material.folder:
         yield "paths in dataset.toml are relative: start diffusion-pipe in the folder that holds it"
     if all(subset.is_validation for subset in material.subsets):
@@ -182,7 +180,6 @@ def _configure(material: Material, recipe: Recipe) -> dict[str, bytes]:
 
 EXPORT = Export(
     name="diffusion-pipe",
-    title="diffusion-pipe",
     target="diffusion-pipe",
     mends=frozenset({"multi-line-caption", "orphaned-caption", "nested-image", "foreign-file"}),
     version=1,

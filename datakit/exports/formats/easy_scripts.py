@@ -30,7 +30,7 @@ import msgspec
 
 from datakit.exports.configs.easyscripts import arguments, empty_tables
 from datakit.exports.configs.sdscripts import PROMPTS, prior_loss_weight, sample_prompts
-from datakit.exports.expressing import some
+from datakit.exports.expressing import bare, some
 from datakit.exports.formats.kohya import bucket_warnings
 from datakit.exports.layout import Place, members, places, plan_folders, separator_of
 from datakit.exports.model import Export, Material, Plan
@@ -76,9 +76,8 @@ def _warnings(material: Material, found: Sequence[Place]) -> Iterator[str]:
     masked = [place.subset.name for place in found if any(item.mask for item in place.subset.items)]
     if masked and not any(place.masks for place in found):
         yield f"the program has no masks beside images without, or held back, or of regularization: {some(masked)}"
-    bare = [item.key for place, item in members(found) if not item.caption and not place.subset.class_tokens]
-    if bare:
-        yield f"without caption, so that an empty prompt is trained: {some(bare)}"
+    if untold := bare((place.subset, item) for place, item in members(found)):
+        yield f"without caption, so that an empty prompt is trained: {some(untold)}"
     held = [subset.name for subset in material.subsets if subset.is_validation]
     if held and not _is_fork(material):
         yield f"derrian-distro's program has no images to validate with; not among the subsets: {some(held)}"
@@ -159,7 +158,6 @@ def _configure(material: Material, recipe: Recipe) -> dict[str, bytes]:
 
 EXPORT = Export(
     name="easy-scripts",
-    title="LoRA Easy Training Scripts",
     target="sd-scripts",
     mends=frozenset({"multi-line-caption", "orphaned-caption"}),
     version=1,

@@ -25,7 +25,7 @@ import msgspec
 from datakit.exports.arranging import unique_names
 from datakit.exports.expressing import some
 from datakit.exports.model import Export, Material, Plan, Subset
-from datakit.exports.rows import Member, members, row_of, split_of
+from datakit.exports.rows import HELD, Member, members, row_of, split_of
 from datakit.model.item import ImageRef
 from datakit.model.record import compact_json
 
@@ -123,10 +123,9 @@ def _warnings(found: list[Member], *, with_masks: bool) -> Iterator[str]:
 
 EXPORT = Export(
     name="imagefolder",
-    title="Hugging Face imagefolder",
     mends=frozenset({"multi-line-caption", "orphaned-caption"}),
     version=1,
-    can=frozenset({"repeats", "loss-weight", "reg", "validation", "masks", "class-tokens"}),
+    can=HELD,
     needs_records=lambda settings: bool(settings.records),
     needs_sizes=lambda settings: True,
     settings=Settings,

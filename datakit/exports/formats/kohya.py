@@ -36,7 +36,7 @@ import msgspec
 
 from datakit.exports.captions import without_separator
 from datakit.exports.configs.sdscripts import config_files, prior_loss_weight
-from datakit.exports.expressing import some
+from datakit.exports.expressing import bare, some
 from datakit.exports.layout import Place, members, places, plan_folders, separator_of
 from datakit.exports.model import Export, Material, Plan
 from datakit.exports.recipes.model import Recipe
@@ -93,9 +93,8 @@ def warnings(material: Material, found: Sequence[Place]) -> Iterator[str]:
 
 
 def _bare(found: Sequence[Place]) -> Iterator[str]:
-    bare = [item.key for place, item in members(found) if not item.caption and not place.subset.class_tokens]
-    if bare:
-        yield f"without caption, so that sd-scripts trains an empty prompt: {some(bare)}"
+    if untold := bare((place.subset, item) for place, item in members(found)):
+        yield f"without caption, so that sd-scripts trains an empty prompt: {some(untold)}"
 
 
 def _mask_warnings(material: Material, found: Sequence[Place]) -> Iterator[str]:
@@ -225,7 +224,6 @@ def _configure(material: Material, recipe: Recipe) -> dict[str, bytes]:
 
 EXPORT = Export(
     name="kohya",
-    title="sd-scripts",
     target="sd-scripts",
     mends=frozenset({"multi-line-caption", "orphaned-caption"}),
     version=3,

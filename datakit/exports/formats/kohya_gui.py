@@ -28,7 +28,7 @@ import msgspec
 
 from datakit.exports.configs.kohyagui import arguments
 from datakit.exports.configs.sdscripts import output_dir, prior_loss_weight
-from datakit.exports.expressing import some
+from datakit.exports.expressing import bare, some
 from datakit.exports.formats.kohya import dataset_toml, warnings
 from datakit.exports.layout import REG, Place, members, places, plan_folders, separator_of
 from datakit.exports.model import Export, Material, Plan
@@ -67,11 +67,11 @@ def _needs_toml(material: Material, found: Sequence[Place]) -> bool:
 
 def _warnings(material: Material, found: Sequence[Place]) -> Iterator[str]:
     yield from warnings(material, found)
-    bare = [item.key for place, item in members(found) if not item.caption and not place.subset.class_tokens]
-    if bare and _needs_toml(material, found):
-        yield f"without caption, so that an empty prompt is trained: {some(bare)}"
-    elif bare:
-        yield f"without caption, so that the folder's name is trained: {some(bare)}"
+    untold = bare((place.subset, item) for place, item in members(found))
+    if untold and _needs_toml(material, found):
+        yield f"without caption, so that an empty prompt is trained: {some(untold)}"
+    elif untold:
+        yield f"without caption, so that the folder's name is trained: {some(untold)}"
     if _needs_toml(material, found) and material.recipe is None:
         yield f"{_CONFIG} names dataset.toml: set epochs or steps in the GUI, which counts none then"
     if not material.folder:
@@ -115,7 +115,6 @@ def _configure(material: Material, recipe: Recipe) -> dict[str, bytes]:
 
 EXPORT = Export(
     name="kohya-gui",
-    title="kohya_ss",
     target="sd-scripts",
     mends=frozenset({"multi-line-caption", "orphaned-caption"}),
     version=1,

@@ -26,7 +26,7 @@ import msgspec
 from datakit.exports.captions import joined, without_separator
 from datakit.exports.configs.naifu import config, recipe_warnings
 from datakit.exports.configs.yaml_text import yaml_text
-from datakit.exports.expressing import some
+from datakit.exports.expressing import bare, some
 from datakit.exports.model import Export, Material, Plan, Subset
 from datakit.exports.recipes.model import Recipe
 from datakit.exports.rows import Member, members, text_of
@@ -159,9 +159,8 @@ def _head(material: Material) -> Iterator[str]:
 
 
 def _warnings(material: Material) -> Iterator[str]:
-    bare = [item.key for subset, item in members(material) if not item.caption and not subset.class_tokens]
-    if bare:
-        yield f"without caption, so that naifu trains an empty prompt: {some(bare)}"
+    if untold := bare(members(material)):
+        yield f"without caption, so that naifu trains an empty prompt: {some(untold)}"
     if not material.folder:
         yield "paths in dataset.yaml are relative: start naifu in the folder that holds it, or make them absolute"
     held_back = [subset.name for subset in material.subsets if subset.is_validation]
@@ -198,7 +197,6 @@ def _configure(material: Material, recipe: Recipe) -> dict[str, bytes]:
 
 EXPORT = Export(
     name="naifu",
-    title="naifu",
     target="naifu",
     mends=frozenset({"multi-line-caption", "orphaned-caption"}),
     version=1,

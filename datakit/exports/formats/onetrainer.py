@@ -24,7 +24,6 @@ CollectPaths.py, DiskCache.py, DropTags.py, LoadMultipleTexts.py, VariationSorti
 
 from __future__ import annotations
 
-import json
 import zlib
 from collections.abc import Iterator
 from typing import Annotated, Any, Final, Literal
@@ -33,6 +32,7 @@ import msgspec
 
 from datakit.exports.arranging import unique_names
 from datakit.exports.captions import fixed_tags, without_separator
+from datakit.exports.configs.json_text import ascii_json
 from datakit.exports.configs.onetrainer import CONCEPTS_NAME, configure, recipe_warnings, resolution
 from datakit.exports.expressing import some
 from datakit.exports.model import Export, ExportItem, Material, Plan, Subset
@@ -98,7 +98,7 @@ def _caption(item: ExportItem, subset: Subset, common: Common) -> str:
 def concepts_json(material: Material) -> bytes:
     """The list of concepts; in ASCII, since OneTrainer reads it in the encoding of the system."""
     concepts = [_concept(subset, material) for subset in material.subsets]
-    return f"{json.dumps(concepts, indent=2)}\n".encode()
+    return ascii_json(concepts)
 
 
 def _concept(subset: Subset, material: Material) -> dict[str, Any]:
@@ -230,7 +230,6 @@ def _warnings_without_config(material: Material) -> Iterator[str]:
 
 EXPORT = Export(
     name="onetrainer",
-    title="OneTrainer",
     target="onetrainer",
     mends=frozenset({"multi-line-caption", "orphaned-caption", "literal-separator"}),
     version=1,

@@ -26,7 +26,7 @@ import msgspec
 
 from datakit.errors import StateError
 from datakit.exports.model import Export, Material, Pack, Plan, Read
-from datakit.exports.rows import SPLITS, Member, digest_of, members, row_of, sharded, split_of
+from datakit.exports.rows import HELD, SPLITS, Member, digest_of, members, row_of, sharded, split_of
 from datakit.exports.settings import Positive
 from datakit.model.item import ImageRef
 
@@ -155,10 +155,9 @@ def _mask_name(path: str) -> str:
 
 EXPORT = Export(
     name="parquet",
-    title="Hugging Face parquet",
     mends=frozenset({"multi-line-caption", "orphaned-caption"}),
     version=1,
-    can=frozenset({"repeats", "loss-weight", "reg", "validation", "masks", "class-tokens"}),
+    can=HELD,
     needs_records=lambda settings: bool(settings.records),
     needs_sizes=lambda settings: True,
     settings=Settings,

@@ -34,9 +34,9 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 
 from datakit.exports.captions import fixed_tags, without_separator
+from datakit.exports.configs.json_text import ascii_json
 from datakit.exports.configs.simpletuner import (
     BACKENDS_NAME,
-    as_json,
     aspect,
     bucket_px,
     buckets,
@@ -80,7 +80,7 @@ def _plan(material: Material) -> Plan:
             texts[f"{subset.name}/{item.name}.txt"] = _caption(item, subset, material.common).encode()
             if is_masked and item.mask is not None:
                 images[f"{masks}/{path}"] = item.mask
-    texts[BACKENDS_NAME] = as_json(list(backends(material)))
+    texts[BACKENDS_NAME] = ascii_json(list(backends(material)))
     return Plan(images=images, texts=texts, items=items, warnings=tuple(_warnings(material)))
 
 
@@ -276,7 +276,6 @@ def _warnings_of_images(material: Material) -> Iterator[str]:
 
 EXPORT = Export(
     name="simpletuner",
-    title="SimpleTuner",
     target="simpletuner",
     mends=frozenset({"multi-line-caption", "orphaned-caption", "literal-separator", "carriage-return"}),
     version=1,

@@ -61,7 +61,6 @@ def _warnings(found: list[Member]) -> Iterator[str]:
 
 EXPORT = Export(
     name="txt-pairs",
-    title="image and text pairs",
     mends=frozenset({"multi-line-caption", "orphaned-caption"}),
     version=1,
     can=frozenset({"class-tokens"}),

@@ -28,7 +28,7 @@ import msgspec
 
 from datakit.exports.arranging import unique_names
 from datakit.exports.model import Export, Material, Pack, Plan, Read
-from datakit.exports.rows import SPLITS, Member, digest_of, members, row_of, sharded, split_of
+from datakit.exports.rows import HELD, SPLITS, Member, digest_of, members, row_of, sharded, split_of
 from datakit.exports.settings import Positive
 from datakit.model.item import ImageRef
 from datakit.model.record import encode_json
@@ -115,10 +115,9 @@ def _warnings(found: Sequence[Member]) -> Iterator[str]:
 
 EXPORT = Export(
     name="webdataset",
-    title="webdataset",
     mends=frozenset({"multi-line-caption", "orphaned-caption"}),
     version=1,
-    can=frozenset({"repeats", "loss-weight", "reg", "validation", "masks", "class-tokens"}),
+    can=HELD,
     needs_records=lambda settings: bool(settings.records),
     needs_sizes=lambda settings: True,
     settings=Settings,
