@@ -15,7 +15,7 @@ _BUCKETS = 8
 def print_preview(preview: Preview) -> None:
     """The table of subsets, the totals, and what would be told of it."""
     say(f"{preview.format}, into {preview.place}: {_fate(preview)}")
-    table(_COLUMNS, map(_row, preview.subsets), right=_NUMBERS)
+    print_subsets(preview)
     say(
         f"{preview.num_images:,} images, {preview.num_per_epoch:,} in an epoch, "
         f"about {preview.steps_per_epoch:,} steps at batch size {preview.batch_size}; {preview.num_files:,} files"
@@ -29,6 +29,11 @@ def print_preview(preview: Preview) -> None:
     for warning in preview.warnings:
         if not warning.startswith("left out: "):
             note(f"note: {warning}")
+
+
+def print_subsets(preview: Preview) -> None:
+    """The subsets with their repeats."""
+    table(_COLUMNS, map(_row, preview.subsets), right=_NUMBERS)
 
 
 def _fate(preview: Preview) -> str:

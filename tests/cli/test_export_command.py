@@ -103,3 +103,14 @@ def test_words_that_do_not_go_together_are_refused(empty: Project, dsk: Dsk, wor
     done = dsk(empty.dataset.root, "export", *words)
     assert done.returncode != 0
     assert told in done.stderr
+
+
+def test_repeats_that_are_worked_out_are_shown_before_they_are_written(advanced: Project, dsk: Dsk) -> None:
+    done = dsk(advanced.dataset.root, "export", "--balance", "images=6")
+    assert done.returncode == 0, done.stderr
+    rows = [line.split()[:4] for line in done.stdout.splitlines()]
+    assert ["aria", "3", "2", "6"] in rows
+    assert ["beth", "2", "3", "6"] in rows
+    assert (advanced.dataset.root / "export/kohya/2_aria").is_dir()
+    again = dsk(advanced.dataset.root, "export", "--balance", "images=6")
+    assert again.stdout == "export: kohya is up to date\n"

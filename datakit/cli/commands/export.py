@@ -142,6 +142,8 @@ def _written(project: Any, names: list[str], flags: Any, said: dict[str, Any]) -
         for name in names:
             target = _target(said, name, num_formats=len(names))
             try:
+                if flags.balance and not said["as_json"]:
+                    _show_repeats(project, name, target, flags=flags, bar=bar)
                 written = _write(project, name, target, flags=flags, force=said["force"], bar=bar)
             except DskError as error:
                 done += [{"format": name, "written": None, "refused": error.message}]
@@ -169,6 +171,16 @@ def _write(project: Any, name: str, target: Any, *, flags: Any, force: bool, bar
     if target is None:
         return export_format(project, name, flags=flags, force=force, progress=bar)
     return export_elsewhere(project, name, target, flags=flags, force=force, progress=bar)
+
+
+def _show_repeats(project: Any, name: str, target: Any, *, flags: Any, bar: Bar) -> None:
+    """The table of what is worked out, before it is written; nothing where nothing will be."""
+    from datakit.actions.exporting.previewing import preview_export
+    from datakit.cli.exports import print_subsets
+
+    preview = preview_export(project, name, target, flags=flags, progress=bar)
+    if preview.reason:
+        print_subsets(preview)
 
 
 def _previewed(project: Any, names: list[str], flags: Any, said: dict[str, Any]) -> int:
