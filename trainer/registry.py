@@ -1,4 +1,4 @@
-"""Finds the families, adapters and objectives: a module in the folder is the registration.
+"""Finds the families, adapters, objectives and weightings: a module in the folder is the registration.
 
 A folder is listed without importing anything from it; a module is imported when it is asked for, and must
 then hold a constant of the right name and type. Modules whose name starts with `_` are its own matter.
@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from trainer.contracts import Adapter, Family, Objective
+from trainer.contracts.adapter import Adapter
+from trainer.contracts.model import Family
+from trainer.contracts.objective import Objective, Weighting
 from trainer.errors import ConfigError, nearest
 
 T = TypeVar("T")
@@ -50,3 +52,4 @@ class Registry(Generic[T]):
 FAMILIES = Registry("trainer.families", Family, "FAMILY")
 ADAPTERS = Registry("trainer.adapters", Adapter, "ADAPTER")
 OBJECTIVES = Registry("trainer.objectives", Objective, "OBJECTIVE")
+WEIGHTINGS = Registry("trainer.weightings", Weighting, "WEIGHTING")

@@ -1,4 +1,4 @@
-"""CLIP's tokenizer: the ids of OpenAI's own, and prompts of any length."""
+"""CLIP's tokenizer: the ids of OpenAI's own, and the files that others read it from."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from transformers.models.clip.tokenization_clip import CLIPTokenizer
 
-from trainer.families._clip_text import BEGIN, CHUNK, END, chunks, merges, token_ids, tokenizer
+from trainer.families._clip_text import commas, merges, token_ids, tokenizer, tokenizer_files, vocabulary
 
 GOLDEN: dict[str, list[int]] = json.loads((Path(__file__).parent / "golden" / "clip_token_ids.json").read_text())
 
@@ -21,22 +20,17 @@ def test_the_ids_of_openai(text: str) -> None:
 
 def test_the_whole_vocabulary_is_there() -> None:
     assert len(merges()) == 48894
-    assert len(tokenizer()) == 49408
+    assert len(tokenizer()) == len(vocabulary()) == 49408
+    assert vocabulary()["!"] == 0
+    assert token_ids(",")[0] in commas()
 
 
-@given(tags=st.lists(st.sampled_from(["1girl", "long hair", "saber (fate)", "looking at viewer", ":d"]), max_size=80))
-def test_rows_hold_all_tokens_and_tear_no_tag(tags: list[str]) -> None:
-    text = ", ".join(tags)
-    rows = chunks(text)
-    assert all(len(row) == CHUNK + 2 and row[0] == BEGIN for row in rows)
-    inner = [row[1 : row.index(END)] for row in rows]
-    assert [number for row in inner for number in row] == token_ids(text)
-    comma = token_ids(",")[0]
-    assert all(row[-1] == comma for row in inner[:-1])
-
-
-def test_a_tag_longer_than_a_row_is_split() -> None:
-    text = "word " * 100
-    rows = chunks(text)
-    assert len(rows) == 2
-    assert sum(row.index(END) - 1 for row in rows) == 100
+@pytest.mark.parametrize("pad", ["<|endoftext|>", "!"])
+def test_the_files_give_the_same_tokenizer(pad: str, tmp_path: Path) -> None:
+    for name, content in tokenizer_files(pad).items():
+        (tmp_path / name).write_bytes(content)
+    read = CLIPTokenizer.from_pretrained(tmp_path)
+    assert read.pad_token == pad
+    assert read.model_max_length == 77
+    for text, ids in GOLDEN.items():
+        assert read(text).input_ids[1:-1] == ids

@@ -8,7 +8,12 @@ paints noise, yet every other part of a bake is real.
 
 from __future__ import annotations
 
-from trainer.contracts import BaseSource, Family, Model
+from pathlib import Path
+from typing import Any
+
+from trainer.contracts.model import BaseHeader, BaseSource, Family, Model, Prediction, SaveAs
+from trainer.families._recognition import is_folder_of
+from trainer.families._targets import TARGETS, TEXT_TARGETS, own_name
 
 UNET = {
     "sample_size": 16,
@@ -48,26 +53,52 @@ TEXT = {
     "projection_dim": 128,
 }
 
-ATTENTION = r"unet\..*\.attn[12]\.to_(q|k|v|out\.0)"
-MLP = r"unet\..*\.ff\.net\.(0\.proj|2)"
-
 
 def load(source: BaseSource) -> Model:
     """The base folder's model, or one of random weights. Raises BaseModelError."""
-    from trainer.families._stable_diffusion import from_folder, random
+    from trainer.families import _loading
 
-    if source.folder is not None:
-        return from_folder(source, stride_px=4)
-    return random(source, unet=UNET, vae=VAE, text=TEXT)
+    if source.header is None:
+        return _loading.random(source, _kind(), {"unet": UNET, "vae": VAE, "text_encoder": TEXT})
+    return _loading.load(source, _kind())
+
+
+def save(model: Any, path: Path, how: SaveAs) -> None:
+    """Writes a folder; there is no file layout of this family. Raises WriteError, ConfigError."""
+    from trainer.families import _loading
+
+    _loading.save(model, path, how, kind=_kind())
+
+
+def recognise(header: BaseHeader) -> Prediction | None:
+    """A folder like SD 1.5's whose VAE has four pixels per latent."""
+    from trainer.bases import prediction_of
+
+    return prediction_of(header) if is_folder_of(header, ("text_encoder",), vae_levels=3) else None
+
+
+def _kind() -> Any:
+    from trainer.families._loading import Kind
+    from trainer.families._text import ONE
+
+    return Kind("tiny", ONE, stride_px=4)
 
 
 FAMILY = Family(
     name="tiny",
     latent_stride_px=4,
     native_resolution_px=64,
-    targets={"attention": (ATTENTION,), "attention+mlp": (ATTENTION, MLP)},
+    targets=TARGETS,
+    text_targets=TEXT_TARGETS,
     lora_prefixes={"unet": "lora_unet", "text_encoder": "lora_te"},
+    own_name=own_name,
+    embedding_keys={"text_encoder": "emb_params"},
     base_model_version="dsk_tiny_v1",
-    architecture="dsk-tiny-v1/lora",
+    architecture="dsk-tiny-v1",
+    implementation="diffusers",
+    layouts=("diffusers",),
+    needs_base=False,
+    recognise=recognise,
     load=load,
+    save=save,
 )
