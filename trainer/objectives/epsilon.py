@@ -1,39 +1,41 @@
 """The network says which noise was added: the objective of DDPM, SD 1.x and most SDXL models.
 
-Loss: L_simple, eq. 14 of Ho et al. 2020 (arXiv 2006.11239), every time weighing the same.
+Loss: L_simple, eq. 14 of Ho et al. 2020 (arXiv 2006.11239).
 """
 
 from __future__ import annotations
 
-import torch
+from typing import TYPE_CHECKING
 
-from trainer.contracts import Objective
-from trainer.objectives._schedule import coefficients, draw_times, like, sampling_times
+from trainer.contracts.objective import NoisePath, Objective
+from trainer.errors import ConfigError
+
+if TYPE_CHECKING:
+    import torch
 
 
-def target(clean: torch.Tensor, noise: torch.Tensor, *, times: torch.Tensor) -> torch.Tensor:
+def path(zero_terminal_snr: bool) -> NoisePath:
+    """Stable Diffusion's own. Raises ConfigError with zero terminal SNR: x0 cannot be told from pure noise and eps."""
+    if zero_terminal_snr:
+        raise ConfigError(
+            "objective.zero_terminal_snr: an epsilon model says nothing where the picture is pure noise",
+            hint='set it to false, or objective.name to "v_prediction" if the base model is one',
+        )
+    from trainer.objectives._paths import discrete
+
+    return discrete(False)
+
+
+def target(clean: torch.Tensor, noise: torch.Tensor, *, alpha: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
     """The noise itself."""
     return noise
 
 
-def split(output: torch.Tensor, noisy: torch.Tensor, *, times: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def split(
+    output: torch.Tensor, noisy: torch.Tensor, *, alpha: torch.Tensor, sigma: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
     """x0 = (x_t - sigma eps) / alpha, eq. 4 of Ho et al. solved for x0, and eps."""
-    alpha, sigma = coefficients(times)
-    return (noisy - like(sigma, noisy) * output) / like(alpha, noisy), output
+    return (noisy - sigma * output) / alpha, output
 
 
-def weight(times: torch.Tensor) -> torch.Tensor:
-    """One, always."""
-    return torch.ones(times.shape, dtype=torch.float64, device=times.device)
-
-
-OBJECTIVE = Objective(
-    name="epsilon",
-    prediction_type="epsilon",
-    draw_times=draw_times,
-    coefficients=coefficients,
-    target=target,
-    split=split,
-    weight=weight,
-    sampling_times=sampling_times,
-)
+OBJECTIVE = Objective(name="epsilon", prediction_type="epsilon", path=path, target=target, split=split)

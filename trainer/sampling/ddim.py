@@ -1,18 +1,19 @@
 """DDIM without noise, with classifier-free guidance: the same picture for the same seed, always.
 
 x_s = alpha_s x0 + sigma_s eps, eq. 12 of Song et al. 2021 (arXiv 2010.02502) with eta = 0; on a straight
-path it is Euler's method. Guidance: eq. 6 of Ho and Salimans 2022 (arXiv 2207.12598), written on eps.
+path it is Euler's method. Guidance: eq. 6 of Ho and Salimans 2022 (arXiv 2207.12598), written on the network's
+output: x0 and eps are linear in it, so it is the same as guiding those, and it holds where the picture is pure noise.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from PIL import Image
 
-from trainer.contracts import Geometry, Model, Objective
+from trainer.contracts.model import Condition, Geometry, Model
+from trainer.contracts.objective import NoisePath, Objective
 from trainer.seeds import normal
 
 
@@ -26,45 +27,84 @@ class Request:
     steps: int
     guidance: float
     seed: int
+    guidance_rescale: float = 0.0
+    """Share of the guided output that is brought back to the contrast it had without; 0: none, 0.7 is usual."""
+
+
+@dataclass(frozen=True)
+class Guide:
+    """What leads the way from noise to picture; `unwanted` is None where nothing is to be kept away from."""
+
+    wanted: Condition
+    unwanted: Condition | None
+    scale: float
+    rescale: float
 
 
 @torch.no_grad()
-def pictures(model: Model, objective: Objective, *, request: Request, stride_px: int) -> list[Image.Image]:
-    """One picture per prompt, each from the noise of (seed, its row): a prompt's picture is its own matter."""
+def pictures(
+    model: Model, objective: Objective, path: NoisePath, *, request: Request, stride_px: int
+) -> list[Image.Image]:
+    """One picture per prompt, each from the noise of (seed, its row): a prompt's picture is its own matter.
+
+    They are made one by one, since a batch would fill short prompts up to the length of the longest.
+    """
     width, height = (side // stride_px for side in request.size_px)
-    rows = range(len(request.prompts))
-    noise = [normal((model.latent_channels, height, width), request.seed, row, "sample") for row in rows]
-    latents = torch.stack(noise).to(model.device)
-    geometry = [Geometry(request.size_px, (0, 0), request.size_px)] * len(request.prompts)
-    wanted = model.condition(request.prompts, geometry)
-    unwanted = model.condition([request.negative] * len(request.prompts), geometry)
-    times = objective.sampling_times(request.steps).tolist()
-    for now, after in zip(times, [*times[1:], -1], strict=True):
-        latents = _step(
-            model, objective, latents=latents, span=(now, after), guide=(wanted, unwanted, request.guidance)
-        )
-    return [_to_picture(model.decode(latent[None])[0]) for latent in latents]
+    geometry = [Geometry(request.size_px, (0, 0), request.size_px)]
+    unwanted = None
+    if request.guidance != 1.0:
+        unwanted = model.assemble(model.encode_text([request.negative]), geometry)
+    made = []
+    for row, prompt in enumerate(request.prompts):
+        noise = normal((model.latent_channels, height, width), request.seed, row, "sample")
+        wanted = model.assemble(model.encode_text([prompt]), geometry)
+        guide = Guide(wanted, unwanted, request.guidance, request.guidance_rescale)
+        way = path.sampling_times(request.steps).tolist()
+        clean = denoise(model, objective, path, noise=noise[None].to(model.device), way=way, guide=guide)
+        made.append(to_picture(model.decode(clean)[0]))
+    return made
 
 
-def _step(
-    model: Model,
-    objective: Objective,
-    *,
-    latents: torch.Tensor,
-    span: tuple[float, float],
-    guide: tuple[Mapping[str, torch.Tensor], Mapping[str, torch.Tensor], float],
+def denoise(
+    model: Model, objective: Objective, path: NoisePath, *, noise: torch.Tensor, way: list[float], guide: Guide
 ) -> torch.Tensor:
-    wanted, unwanted, scale = guide
-    now = torch.full((latents.shape[0],), span[0], device=model.device)
-    output = model.predict(latents, now, condition=wanted)
-    if scale != 1.0:
-        without = model.predict(latents, now, condition=unwanted)
-        output = without + scale * (output - without)
-    clean, noise = objective.split(output, latents, times=now)
-    alpha, sigma = objective.coefficients(torch.full_like(now, span[1]))
-    return float(alpha[0]) * clean + float(sigma[0]) * noise
+    """Clean latents [B, C, H, W] from pure noise of that shape, over the descending times of `way`."""
+    latents = noise
+    for now, after in zip(way, [*way[1:], path.clean_time], strict=True):
+        times = torch.full((latents.shape[0],), now, dtype=torch.float64, device=latents.device)
+        alpha, sigma = _coefficients(path, times, latents)
+        output = _guided(model, latents, times=times, guide=guide)
+        clean, eps = objective.split(output, latents, alpha=alpha, sigma=sigma)
+        alpha, sigma = _coefficients(path, torch.full_like(times, after), latents)
+        latents = alpha * clean + sigma * eps
+    return latents
 
 
-def _to_picture(pixels: torch.Tensor) -> Image.Image:
+def _guided(model: Model, latents: torch.Tensor, *, times: torch.Tensor, guide: Guide) -> torch.Tensor:
+    output = model.predict(latents, times, condition=guide.wanted)
+    if guide.unwanted is None:
+        return output
+    without = model.predict(latents, times, condition=guide.unwanted)
+    guided = without + guide.scale * (output - without)
+    return rescaled(guided, output, share=guide.rescale) if guide.rescale else guided
+
+
+def rescaled(guided: torch.Tensor, plain: torch.Tensor, *, share: float) -> torch.Tensor:
+    """`guided` [B, C, H, W], by `share` on the way to the standard deviation that `plain` has in each picture.
+
+    Guidance makes outputs, and so pictures, too strong: eq. 15 and 16 of Lin et al. 2023 (arXiv 2305.08891).
+    """
+    every = (1, 2, 3)
+    factor = plain.std(dim=every, keepdim=True) / guided.std(dim=every, keepdim=True).clamp(min=1e-12)
+    return share * guided * factor + (1.0 - share) * guided
+
+
+def _coefficients(path: NoisePath, times: torch.Tensor, latents: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    alpha, sigma = path.coefficients(times)
+    return alpha.to(latents.dtype)[:, None, None, None], sigma.to(latents.dtype)[:, None, None, None]
+
+
+def to_picture(pixels: torch.Tensor) -> Image.Image:
+    """The picture of pixels [3, h, w] in -1..1."""
     values = ((pixels.float().cpu() + 1.0) * 127.5).round().clamp(0, 255).to(torch.uint8)
     return Image.fromarray(values.permute(1, 2, 0).contiguous().numpy())
