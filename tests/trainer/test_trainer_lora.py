@@ -1,122 +1,200 @@
-"""LoRA's identities, on every adapter: nothing at the start, merged equals wrapped, state comes back."""
+"""LoRA against its formula in float64, and against peft's layers: outputs, gradients and one step of AdamW."""
 
 from __future__ import annotations
 
-import copy
+import math
+from typing import Any
 
 import pytest
 import torch
+from adapter_material import Toy, attach
 from torch import nn
+from torch.nn import functional
 
-from trainer.contracts import Adapter, AdapterSettings, Attached
-from trainer.errors import ConfigError, LoraFileError
+from trainer.adapters.lora import LoraLayer, size_of
+from trainer.contracts.adapter import Attached, Site
+from trainer.errors import ConfigError
 from trainer.registry import ADAPTERS
 
-PATTERNS = (r"net\.inner\.\d", r"net\.last")
+LORA = ADAPTERS.load("lora", field="adapter.name")
+GEOMETRIES: dict[str, dict[str, Any]] = {
+    "3x3": {"kernel_size": 3, "padding": 1},
+    "stride": {"kernel_size": 3, "stride": 2, "padding": 1},
+    "1x1": {"kernel_size": 1},
+    "wide": {"kernel_size": (5, 3), "stride": (1, 2), "padding": (2, 0), "dilation": (1, 2)},
+    "same": {"kernel_size": 3, "padding": "same"},
+    "circular": {"kernel_size": 3, "padding": 1, "padding_mode": "circular"},
+    "groups": {"kernel_size": 3, "padding": 1, "groups": 2, "bias": False},
+}
 
 
-class Net(nn.Module):
-    """Three linear layers, one of them nested."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        torch.manual_seed(0)
-        self.inner = nn.Sequential(nn.Linear(6, 10), nn.Linear(10, 8, bias=False))
-        self.last = nn.Linear(8, 4)
-        self.conv = nn.Conv2d(3, 3, 1)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.last(torch.tanh(self.inner(x)))
+def hung(module: nn.Module, *, rank: int = 3, alpha: float = 1.5, dropout: float = 0.0, **settings: Any) -> Attached:
+    model = Toy({"unet": nn.ModuleDict({"x": module.requires_grad_(False)})})
+    return attach(LORA, model, [Site("unet.x", rank, alpha, dropout)], **settings)
 
 
-@pytest.fixture(params=ADAPTERS.names())
-def adapter(request: pytest.FixtureRequest) -> Adapter:
-    return ADAPTERS.load(request.param, field="adapter.name")
+def layer(attached: Attached) -> LoraLayer:
+    found = attached.layers["unet.x"]  # type: ignore[attr-defined]
+    assert isinstance(found, LoraLayer)
+    return found
 
 
-def attached(adapter: Adapter, net: nn.Module, *, rank: int = 3, seed: int = 1) -> Attached:
-    return adapter.attach({"net": net}, PATTERNS, settings=AdapterSettings(rank, 1.5, seed))
+def filled(attached: Attached) -> dict[str, torch.Tensor]:
+    """Gives every factor values of its own; the state in float64, by suffix."""
+    torch.manual_seed(4)
+    attached.load({n: torch.randn_like(t) if t.dim() else t for n, t in attached.state().items()})
+    return {name.removeprefix("unet.x."): tensor.double() for name, tensor in attached.state().items()}
 
 
-def train_a_little(net: nn.Module, attached_adapter: Attached) -> None:
-    optimizer = torch.optim.SGD(list(attached_adapter.parameters()), lr=0.5)
-    for _ in range(5):
-        net(torch.ones(2, 6)).square().sum().backward()
-        optimizer.step()
-        optimizer.zero_grad()
+def test_linear_is_the_formula() -> None:
+    base = nn.Linear(8, 5)
+    attached = hung(base)
+    state, x = filled(attached), torch.randn(2, 7, 8)
+    weight = base.weight.double() + 1.5 / 3 * state["lora_up.weight"] @ state["lora_down.weight"]
+    expected = functional.linear(x.double(), weight, base.bias.double())
+    torch.testing.assert_close(layer(attached)(x).double(), expected, rtol=1e-5, atol=1e-5)
 
 
-X = torch.linspace(-1, 1, 30).reshape(5, 6)
+@pytest.mark.parametrize("tucker", [False, True])
+@pytest.mark.parametrize("geometry", GEOMETRIES)
+def test_a_convolution_is_the_formula(geometry: str, tucker: bool) -> None:
+    """The change of a weight is a sum over ranks, written out here."""
+    base = nn.Conv2d(4, 6, **GEOMETRIES[geometry])
+    attached = hung(base, tucker=tucker)
+    state, x = filled(attached), torch.randn(2, 4, 9, 8)
+    up, down = state["lora_up.weight"][:, :, 0, 0], state["lora_down.weight"]
+    if "lora_mid.weight" in state:
+        down = torch.einsum("pqhw,qi->pihw", state["lora_mid.weight"], down[:, :, 0, 0])
+    changed = nn.Conv2d(4, 6, **GEOMETRIES[geometry]).double()
+    changed.load_state_dict({name: value.double() for name, value in base.state_dict().items()})
+    with torch.no_grad():
+        changed.weight += 1.5 / 3 * sum(up[:, r, None, None, None] * down[r] for r in range(3))
+    torch.testing.assert_close(layer(attached)(x).double(), changed(x.double()), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close((base.weight + layer(attached).delta()).double(), changed.weight, rtol=1e-5, atol=1e-5)
 
 
-def test_a_fresh_adapter_changes_no_bit(adapter: Adapter) -> None:
-    net = Net()
-    before = net(X)
-    attached(adapter, net)
-    assert torch.equal(net(X), before)
+def test_files_have_sd_scripts_shapes() -> None:
+    conv = hung(nn.Conv2d(4, 6, 3)).state()
+    assert {name: tuple(tensor.shape) for name, tensor in conv.items()} == {
+        "unet.x.lora_down.weight": (3, 4, 3, 3),
+        "unet.x.lora_up.weight": (6, 3, 1, 1),
+        "unet.x.alpha": (),
+    }
+    tucker = hung(nn.Conv2d(4, 6, 3), tucker=True).state()
+    assert tucker["unet.x.lora_mid.weight"].shape == (3, 3, 3, 3)
+    assert tucker["unet.x.lora_down.weight"].shape == (3, 4, 1, 1)
+    assert "unet.x.lora_mid.weight" not in hung(nn.Conv2d(4, 6, 1), tucker=True).state()
 
 
-def test_training_changes_the_output_and_not_the_base(adapter: Adapter) -> None:
-    net = Net()
-    before, weights = net(X), copy.deepcopy(net.state_dict())
-    net.requires_grad_(False)
-    hung = attached(adapter, net)
-    train_a_little(net, hung)
-    assert not torch.equal(net(X), before)
-    hung.enable(False)
-    assert torch.equal(net(X), before)
-    assert torch.equal(net.last.base.weight, weights["last.weight"])
+def test_rank_stabilization_is_in_the_alpha_of_the_file() -> None:
+    state = hung(nn.Linear(4, 4), rank=9, alpha=2.0, rank_stabilized=True).state()
+    assert float(state["unet.x.alpha"]) / 9 == pytest.approx(2.0 / math.sqrt(9))
 
 
-def test_merged_equals_wrapped(adapter: Adapter) -> None:
-    net = Net()
-    net.requires_grad_(False)
-    hung = attached(adapter, net)
-    train_a_little(net, hung)
-    wrapped = net(X)
-    hung.merge()
-    assert isinstance(net.last, nn.Linear)
-    torch.testing.assert_close(net(X), wrapped, rtol=1e-5, atol=1e-6)
+def test_the_start_is_kaiming_uniform_and_zero() -> None:
+    state = hung(nn.Conv2d(64, 32, 3), rank=16).state()
+    down, bound = state["unet.x.lora_down.weight"], (64 * 9) ** -0.5
+    assert 0.99 * bound < float(down.abs().max()) <= bound
+    assert float(down.std()) == pytest.approx(bound / math.sqrt(3), rel=0.03)
+    assert not state["unet.x.lora_up.weight"].any()
 
 
-def test_the_state_comes_back(adapter: Adapter) -> None:
-    one, two = Net(), Net()
-    first, second = attached(adapter, one), attached(adapter, two, seed=2)
-    train_a_little(one, first)
-    assert not torch.equal(one(X), two(X))
-    second.load(first.state())
-    assert torch.equal(one(X), two(X))
+def test_size_of_a_files_module() -> None:
+    down = torch.zeros(6, 4)
+    assert size_of({"lora_down.weight": down, "alpha": torch.tensor(3.0)}) == (6, 3.0)
+    assert size_of({"lora_down.weight": down}) == (6, 6.0)
+    assert size_of({"hada_w1_a": down}) is None
 
 
-def test_the_seed_decides_the_start_whatever_the_order(adapter: Adapter) -> None:
-    one, two = attached(adapter, Net()).state(), attached(adapter, Net()).state()
-    other = attached(adapter, Net(), seed=2).state()
-    assert all(torch.equal(one[name], two[name]) for name in one)
-    assert any(not torch.equal(one[name], other[name]) for name in one)
+@pytest.mark.parametrize("base", [nn.Linear(4, 6), nn.Conv2d(4, 6, 3, padding=1)], ids=["linear", "conv"])
+@pytest.mark.parametrize("kind", ["dropout", "rank_dropout", "module_dropout"])
+def test_dropout_keeps_the_mean_but_that_of_modules(base: nn.Module, kind: str) -> None:
+    """Of very many pictures the mean is as without; a module that is left out is left out for all of them."""
+    attached = hung(base, **{kind: 0.25})
+    filled(attached)
+    x = torch.randn(1, 4, 1, 1).expand(1, 4, 4, 4) if isinstance(base, nn.Conv2d) else torch.randn(1, 3, 4)
+    many = x.repeat(6000, *[1] * (x.dim() - 1))
+    attached.enable(False)
+    plain = layer(attached)(x)
+    attached.enable(True)
+    calm = (layer(attached)(x) - plain).detach()
+    attached.train(True)
+    torch.manual_seed(0)
+    with torch.no_grad():
+        if kind == "module_dropout":
+            left_out = sum(torch.equal(layer(attached)(x), plain) for _ in range(400))
+            assert 60 < left_out < 140
+            return
+        added = layer(attached)(many) - plain
+    assert float(added.var(dim=0).min()) > 0
+    torch.testing.assert_close(added.mean(dim=0), calm[0], rtol=0.0, atol=0.06 * float(calm.abs().max()) + 0.02)
 
 
-def test_the_delta_is_the_formula() -> None:
-    net = Net()
-    hung = attached(ADAPTERS.load("lora", field=""), net)
-    state = {name: torch.randn_like(value) if value.dim() else value for name, value in hung.state().items()}
-    hung.load(state)
-    down, up = state["net.last.lora_down.weight"], state["net.last.lora_up.weight"]
-    hidden = torch.randn(7, 8)
-    expected = net.last.base(hidden) + 1.5 / 3 * hidden @ down.T @ up.T
-    torch.testing.assert_close(net.last(hidden), expected)
+def test_ranks_are_dropped_whole_and_per_picture() -> None:
+    attached = hung(nn.Linear(4, 3, bias=False), rank=3, alpha=3.0, rank_dropout=0.5)
+    attached.load(
+        {
+            "unet.x.lora_down.weight": torch.ones(3, 4),
+            "unet.x.lora_up.weight": torch.eye(3),
+            "unet.x.alpha": torch.tensor(3.0),
+        }
+    )
+    layer(attached).base.weight.zero_()
+    attached.train(True)
+    seen = layer(attached)(torch.ones(64, 5, 4)) / 4
+    assert torch.equal(seen, seen[:, :1].expand_as(seen)), "the same ranks all over a picture"
+    assert set(seen.flatten().tolist()) == {0.0, 2.0}
+    assert len({tuple(row) for row in seen[:, 0].tolist()}) == 8, "any set of ranks, picture by picture"
 
 
-def test_targets_that_match_nothing_or_no_linear_layer(adapter: Adapter) -> None:
-    for pattern, word in ((r"net\.lats", "matches no module"), (r"net\.conv", "not a linear layer"), ("(", "regular")):
-        with pytest.raises(ConfigError, match=word):
-            adapter.attach({"net": Net()}, (pattern,), settings=AdapterSettings(2, 2.0, 0))
+def test_a_step_without_any_module_still_has_a_gradient() -> None:
+    attached = hung(nn.Linear(4, 3), module_dropout=0.999)
+    filled(attached)
+    attached.train(True)
+    layer(attached)(torch.ones(2, 4)).sum().backward()
+    assert all(not p.grad.any() for group in attached.groups() for p in group.parameters if p.grad is not None)
 
 
-def test_a_state_of_another_shape_is_refused(adapter: Adapter) -> None:
-    small, large = attached(adapter, Net(), rank=2), attached(adapter, Net(), rank=3)
-    with pytest.raises(LoraFileError, match="expected"):
-        large.load(small.state())
-    with pytest.raises(LoraFileError, match="lacks"):
-        large.load({})
-    with pytest.raises(LoraFileError, match="no place"):
-        large.load({**large.state(), "net.x.alpha": torch.tensor(1.0)})
+@pytest.mark.parametrize("kind", ["dropout", "rank_dropout", "module_dropout"])
+def test_dropping_everything_is_refused(kind: str) -> None:
+    with pytest.raises(ConfigError, match=f"{kind} is 1"):
+        hung(nn.Linear(4, 4), **{kind: 1.0})
+
+
+def test_other_modules_are_refused() -> None:
+    with pytest.raises(ConfigError, match="LayerNorm"):
+        hung(nn.LayerNorm(4))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("kind", ["linear", "conv", "1x1"])
+def test_one_step_is_that_of_peft(kind: str, dtype: torch.dtype) -> None:
+    """Same factors, same input: output, gradients, and weights after AdamW."""
+    from peft import LoraConfig, inject_adapter_in_model
+
+    make = {
+        "linear": lambda: nn.Linear(8, 6),
+        "conv": lambda: nn.Conv2d(8, 6, 3, 2, 1),
+        "1x1": lambda: nn.Conv2d(8, 6, 1),
+    }
+    base = make[kind]()
+    theirs = nn.ModuleDict({"x": make[kind]()})
+    theirs["x"].load_state_dict(base.state_dict())
+    theirs = inject_adapter_in_model(LoraConfig(r=3, lora_alpha=1.5, target_modules=["x"]), theirs).to(dtype)
+    attached = hung(base)
+    filled(attached)
+    mine = layer(attached).to(dtype)
+    a, b = theirs["x"].lora_A["default"].weight, theirs["x"].lora_B["default"].weight
+    a.data.copy_(mine.down.data)
+    b.data.copy_(mine.up.data)
+    x = torch.randn(2, 8, dtype=dtype) if kind == "linear" else torch.randn(2, 8, 7, 7, dtype=dtype)
+    outputs = []
+    for module, parameters in ((theirs["x"], [a, b]), (mine, [mine.down, mine.up])):
+        outputs.append(module(x))
+        outputs[-1].square().mean().backward()
+        torch.optim.AdamW(parameters, lr=1e-2, weight_decay=0.1).step()
+    near = {"rtol": 1e-6, "atol": 1e-6}
+    torch.testing.assert_close(outputs[1], outputs[0], **near)
+    for ours, other in ((mine.down, a), (mine.up, b)):
+        torch.testing.assert_close(ours.grad, other.grad, **near)
+        torch.testing.assert_close(ours.detach(), other.detach(), **near)
