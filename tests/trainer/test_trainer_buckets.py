@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainer.data.buckets import BucketRule, fit, resolutions
+from trainer.data.buckets import BucketRule, Fit, fit, on_grid, resolutions
 
 sides = st.integers(1, 4000)
 
@@ -81,3 +81,31 @@ def test_without_buckets_there_is_one_size() -> None:
 def test_settings_that_contradict_themselves(rule: BucketRule, word: str) -> None:
     assert word in rule.problem()
     assert bool(word) == bool(rule.problem())
+
+
+@pytest.mark.parametrize(
+    ("least", "most", "step", "bounds"),
+    [(260, 1000, 64, (256, 1024)), (256, 1024, 64, (256, 1024)), (5, 1025, 32, (32, 1056)), (64, 64, 0, (64, 64))],
+)
+def test_bounds_move_outwards_to_the_grid(least: int, most: int, step: int, bounds: tuple[int, int]) -> None:
+    moved = on_grid(BucketRule((512, 512), min_px=least, max_px=most, step_px=step))
+    assert (moved.min_px, moved.max_px) == bounds
+
+
+def test_a_random_window_without_buckets_is_of_the_picture_as_it_is() -> None:
+    rule = BucketRule((64, 48), enable=False)
+    assert fit(rule, (300, 200), random_crop=True) == Fit((64, 48), (300, 200))
+    assert fit(rule, (300, 40), random_crop=True) == fit(rule, (300, 40))
+    assert fit(BucketRule((64, 64), min_px=64), (300, 200), random_crop=True).resized_px == (96, 64)
+
+
+@pytest.mark.parametrize(
+    ("rule", "size", "found"),
+    [
+        # Of sd-scripts' BucketManager; the second is a strip of which one side alone comes to less than a step.
+        (BucketRule((1000, 600), no_upscale=True), (3000, 500), Fit((1536, 256), (1536, 256))),
+        (BucketRule((256, 350), no_upscale=True, step_px=100), (229, 1881), Fit((100, 800), (100, 821))),
+    ],
+)
+def test_shrinking_as_sd_scripts_shrinks(rule: BucketRule, size: tuple[int, int], found: Fit) -> None:
+    assert fit(rule, size) == found

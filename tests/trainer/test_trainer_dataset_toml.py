@@ -1,22 +1,20 @@
-"""The dataset TOML: fallbacks, refusals, and the traps of captions."""
+"""The dataset TOML: every key, fallbacks, refusals."""
 
 from __future__ import annotations
 
+import json
+import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from PIL import Image
-from trainer_sets import BUCKETS, picture, write_pictures, write_set
+from trainer_sets import BUCKETS, write_pictures
 
-from trainer.data.dataset_toml import Fallback, read
-from trainer.data.items import Dataset, find, with_digests
+from trainer.data.buckets import BucketRule
+from trainer.data.dataset_toml import CaptionRule, Fallback, Subset, read
 from trainer.errors import DatasetError
 
 FALLBACK = Fallback(batch_size=3, resolution_px=64)
-
-
-def found(path: Path) -> Dataset:
-    return find(read(path, FALLBACK))
 
 
 def write(root: Path, text: str) -> Path:
@@ -73,12 +71,26 @@ def test_image_dir_is_beside_the_toml_or_in_the_current_folder(tmp_path: Path, m
 
 REFUSED = {
     "unknown key": ("suffle_caption = true", "suffle_caption", "shuffle_caption"),
-    "key of another level": ("resolution = 64", "resolution", ""),
-    "not yet": ("color_aug = true", "color_aug = True is not supported yet", "take color_aug out"),
-    "regularisation": ("is_reg = true", "is_reg", "take is_reg out"),
+    "key of another level": ("resolution = 64", "resolution does not belong here", "[[datasets]] or [general]"),
+    "multiplier": ("network_multiplier = 0.5", "network_multiplier", "[[datasets]]"),
     "wrong type": ('num_repeats = "2"', "num_repeats must be a whole number", ""),
     "boolean as number": ("num_repeats = true", "num_repeats must be a whole number", ""),
-    "no repeats": ("num_repeats = 0", "num_repeats must be at least 1", ""),
+    "no share": ("caption_tag_dropout_rate = nan", "must be finite", ""),
+    "no separator": ('caption_separator = ""', "must not be empty", ""),
+    "extension that is a path": ('caption_extension = "../a.txt"', "not the end of a file name", ""),
+    "no extension": ('caption_extension = "."', "not the end of a file name", ""),
+    "one face size": ("face_crop_aug_range = [2.0]", "two numbers above 0", ""),
+    "faces the wrong way round": ("face_crop_aug_range = [4.0, 2.0]", "the smaller first", ""),
+    "mask folder": ('conditioning_data_dir = "gone"', "conditioning_data_dir is not a folder", ""),
+    "metadata": ('metadata_file = "gone.json"', "metadata_file is not a file", ""),
+    "preservation": (
+        "custom_attributes = { diff_output_preservation = true }",
+        "diff_output_preservation is not done",
+        "is_reg",
+    ),
+    "weight": ("custom_attributes = { loss_weight = -1 }", "loss_weight must be a number", ""),
+    "weights": ("custom_attributes = { loss_weights = 2 }", "loss_weights must be a table", ""),
+    "weight of a file": ('custom_attributes = { loss_weights = { a = "x" } }', "loss_weights.a must be a number", ""),
     "rate over one": ("caption_dropout_rate = 1.5", "between 0 and 1", ""),
     "negative": ("keep_tokens = -1", "must not be negative", ""),
 }
@@ -109,6 +121,13 @@ def test_refused_in_a_subset(name: str, tmp_path: Path) -> None:
         ("[[datasets]]\nresolution = 'big'\n[[datasets.subsets]]\nimage_dir = 'girl'", "resolution must be"),
         ("[[datasets]]\nresize_interpolation = 'lanzcos'\n[[datasets.subsets]]\nimage_dir = 'girl'", "lanzcos"),
         ("[genral]\n", "unknown key 'genral'"),
+        ("[general]\nis_reg = true\n", "is_reg does not belong here"),
+        (
+            "[[datasets]]\nnetwork_multiplier = 0.5\n[[datasets.subsets]]\nimage_dir = 'girl'",
+            "network_multiplier = 0.5",
+        ),
+        ("[[datasets]]\nvalidation_split = 1.5\n[[datasets.subsets]]\nimage_dir = 'girl'", "validation_split must be"),
+        ("[[datasets]]\n[[datasets.subsets]]\nimage_dir = 'girl'\nnum_repeats = 0", "num_repeats = 0"),
         ("[[datasets\n", "not valid TOML"),
     ],
 )
@@ -118,101 +137,112 @@ def test_refused_as_a_whole(text: str, message: str, tmp_path: Path) -> None:
     assert caught.value.hint
 
 
-def test_switched_off_keys_are_fine(tmp_path: Path) -> None:
-    off = "color_aug = false\nrandom_crop = false\ntoken_warmup_step = 0\nvalidation_split = 0.0\n"
-    off += "network_multiplier = 1.0"
-    path = write(
-        tmp_path, f'[general]\n{off}\n[[datasets]]\n[[datasets.subsets]]\nimage_dir = "girl"\nis_reg = false\n'
-    )
-    assert read(path, FALLBACK)
+EVERY_KEY = """
+[general]
+batch_size = 2
+resolution = [64, 96]
+enable_bucket = true
+bucket_no_upscale = true
+bucket_reso_steps = 32
+min_bucket_reso = 32
+max_bucket_reso = 96
+network_multiplier = 1
+validation_split = 0.1
+validation_seed = -3
+resize_interpolation = "area"
+cache_info = true
+color_aug = true
+random_crop = true
+shuffle_caption = true
+keep_tokens = 1
+keep_tokens_separator = "|||"
+secondary_separator = ";;;"
+caption_separator = "|"
+enable_wildcard = true
+token_warmup_min = 2
+token_warmup_step = 0.5
+caption_prefix = "p"
+caption_suffix = "s"
+caption_dropout_rate = 1
+caption_tag_dropout_rate = 0.1
+caption_dropout_every_n_epochs = 3
+custom_attributes = { loss_weight = 2, loss_weights = { "a.png" = 0.5 }, other = 1, diff_output_preservation = false }
+[[datasets]]
+[[datasets.subsets]]
+image_dir = "girl"
+conditioning_data_dir = "girl"
+class_tokens = "sks"
+is_reg = true
+alpha_mask = true
+face_crop_aug_range = [1, 3.0]
+num_repeats = 7
+resize_interpolation = "cubic"
+"""
 
 
-def test_counts(tmp_path: Path) -> None:
-    dataset = found(write_set(tmp_path, repeats=3))
-    assert (len(dataset.items), dataset.num_repeats) == (5, 15)
-    assert sum(dataset.bucket_counts().values()) == 15
-    assert not dataset.notes
+def test_every_key_of_sd_scripts_arrives(tmp_path: Path) -> None:
+    (image_set,) = read(write(tmp_path, EVERY_KEY), FALLBACK)
+    rule = BucketRule((64, 96), no_upscale=True, step_px=32, min_px=32, max_px=96)
+    assert (image_set.batch_size, image_set.buckets, image_set.interpolation) == (2, rule, "box")
+    assert (image_set.validation_split, image_set.validation_seed, image_set.network_multiplier) == (0.1, -3, 1.0)
+    folder = (tmp_path / "girl").resolve()
+    assert image_set.subsets == (
+        Subset(
+            folder, 7, "sks", ".caption", False,
+            CaptionRule(True, 1, "|||", "|", ";;;", "p", "s", 1.0, 3, 0.1, True, 2, 0.5),
+            random_crop=True, color_aug=True, face_crop_aug_range=(1.0, 3.0), is_reg=True, alpha_mask=True,
+            mask_dir=folder, loss_weight=2.0, loss_weights={"a.png": 0.5}, interpolation="bicubic",
+        ),
+    )  # fmt: skip
+    assert any("custom_attributes without effect here: other" in note for note in image_set.notes)
+    assert any("face_crop_aug_range does nothing" in note for note in image_set.notes)
 
 
-def test_a_byte_order_mark_is_no_part_of_the_caption(tmp_path: Path) -> None:
-    path = write_set(tmp_path)
-    (tmp_path / "girl" / "00.txt").write_bytes(b"\xef\xbb\xbfsks, a\r\n")
-    assert found(path).items[0].caption == "sks, a"
+def test_the_run_s_own_general_comes_last(tmp_path: Path) -> None:
+    path = write(tmp_path, "[general]\nkeep_tokens = 2\n[[datasets]]\n[[datasets.subsets]]\nimage_dir = 'girl'\n")
+    general = {"keep_tokens": 5, "shuffle_caption": True, "batch_size": 4, "alpha_mask": True}
+    (image_set,) = read(path, Fallback(3, 64, general))
+    subset = image_set.subsets[0]
+    assert (subset.captions.keep_tokens, subset.captions.shuffle_caption) == (2, True)
+    assert (image_set.batch_size, subset.alpha_mask) == (4, True)
+    with pytest.raises(
+        DatasetError, match=r"\[dataset.general\] of the run's TOML: unknown key 'keep_token'"
+    ) as caught:
+        read(path, Fallback(3, 64, {"keep_token": 1}))
+    assert "keep_tokens" in caught.value.hint
 
 
-def test_only_the_first_line_counts_and_this_is_said(tmp_path: Path) -> None:
-    path = write_set(tmp_path)
-    (tmp_path / "girl" / "00.txt").write_text("first\nsecond\n")
-    dataset = found(path)
-    assert dataset.items[0].caption == "first"
-    assert "00.txt" in dataset.notes[0]
+def test_a_subset_with_no_repeats_is_left_out_and_this_is_said(tmp_path: Path) -> None:
+    (tmp_path / "off").mkdir()
+    text = "[[datasets]]\n[[datasets.subsets]]\nimage_dir = 'girl'\n[[datasets.subsets]]\nimage_dir = 'off'\n"
+    (image_set,) = read(write(tmp_path, text + "num_repeats = 0\n"), FALLBACK)
+    assert [subset.image_dir.name for subset in image_set.subsets] == ["girl"]
+    assert any("subset 2: num_repeats is 0" in note for note in image_set.notes)
 
 
-@pytest.mark.parametrize(("content", "word"), [(b"", "empty"), (b" \n", "empty"), (b"caf\xe9", "UTF-8")])
-def test_captions_that_cannot_be_meant(content: bytes, word: str, tmp_path: Path) -> None:
-    path = write_set(tmp_path)
-    (tmp_path / "girl" / "00.txt").write_bytes(content)
-    with pytest.raises(DatasetError, match=word) as caught:
-        found(path)
-    assert "00.txt" in caught.value.message
+def test_another_dataset_may_have_the_same_folder(tmp_path: Path) -> None:
+    one = "[[datasets]]\nresolution = {}\n[[datasets.subsets]]\nimage_dir = 'girl'\n"
+    found = read(write(tmp_path, one.format(64) + one.format(32)), FALLBACK)
+    assert [image_set.buckets.resolution_px for image_set in found] == [(64, 64), (32, 32)]
 
 
-def test_missing_captions_are_listed_and_the_extension_is_suggested(tmp_path: Path) -> None:
-    path = write_set(tmp_path)
-    path.write_text(path.read_text().replace('caption_extension = ".txt"', ""))
-    with pytest.raises(DatasetError) as caught:
-        found(path)
-    assert "5 pictures have no .caption caption: 00.png" in caught.value.message
-    assert 'caption_extension = ".txt"' in caught.value.hint
+@pytest.mark.parametrize(("given", "meant"), [("txt", ".txt"), (".txt", ".txt"), ("_tags.txt", "_tags.txt")])
+def test_the_end_of_caption_files(given: str, meant: str, tmp_path: Path) -> None:
+    text = f"[[datasets]]\n[[datasets.subsets]]\nimage_dir = 'girl'\ncaption_extension = '{given}'\n"
+    assert read(write(tmp_path, text), FALLBACK)[0].subsets[0].caption_extension == meant
 
 
-def test_class_tokens_stand_in_and_this_is_said(tmp_path: Path) -> None:
-    path = write_set(tmp_path, subset='class_tokens = "sks girl"')
-    (tmp_path / "girl" / "00.txt").unlink()
-    dataset = found(path)
-    assert dataset.items[0].caption == "sks girl"
-    assert "class_tokens stand in for 1" in dataset.notes[0]
+def test_json_means_the_same(tmp_path: Path) -> None:
+    toml = write(tmp_path, EVERY_KEY)
+    path = tmp_path / "dataset.JSON"
+    path.write_text(json.dumps(tomllib.loads(EVERY_KEY)), "utf-8-sig")
+    mine, theirs = read(path, FALLBACK), read(toml, FALLBACK)
+    assert [replace(one, notes=()) for one in mine] == [replace(one, notes=()) for one in theirs]
 
 
-def test_two_pictures_with_one_caption_are_told(tmp_path: Path) -> None:
-    path = write_set(tmp_path)
-    picture((64, 64), 9).save(tmp_path / "girl" / "00.jpg")
-    assert "share one caption: 00" in found(path).notes[0]
-
-
-def test_an_empty_folder_says_what_was_expected(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="no pictures"):
-        found(write(tmp_path, '[[datasets]]\n[[datasets.subsets]]\nimage_dir = "girl"\n'))
-
-
-def test_a_file_that_is_no_picture_is_named(tmp_path: Path) -> None:
-    path = write_set(tmp_path)
-    (tmp_path / "girl" / "02.png").write_bytes(b"GIF89a nonsense")
-    with pytest.raises(DatasetError, match=r"02\.png"):
-        found(path)
-
-
-def test_the_orientation_of_exif_counts(tmp_path: Path) -> None:
-    path = write_set(tmp_path, sizes=[(96, 48)])
-    image = picture((96, 48), 1)
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    image.save(tmp_path / "girl" / "00.png", exif=exif)
-    assert found(path).items[0].size_px == (48, 96)
-
-
-def test_a_digest_changes_with_whatever_is_trained(tmp_path: Path) -> None:
-    path = write_set(tmp_path)
-    digests = {with_digests(found(path)).digest()}
-    (tmp_path / "girl" / "00.txt").write_text("another caption")
-    digests.add(with_digests(found(path)).digest())
-    picture((64, 64), 77).save(tmp_path / "girl" / "00.png")
-    digests.add(with_digests(found(path)).digest())
-    path.write_text(path.read_text().replace("num_repeats = 2", "num_repeats = 3"))
-    digests.add(with_digests(found(path)).digest())
-    assert len(digests) == 4
-
-
-def test_a_dataset_may_be_moved(tmp_path: Path) -> None:
-    first, second = (with_digests(found(write_set(tmp_path / name))).digest() for name in ("a", "b"))
-    assert first == second
+@pytest.mark.parametrize("text", ["", "[]", "{", "[" * 100_000, '{"datasets": [3]}', '{"general": [], "datasets": []}'])
+def test_json_that_is_none(text: str, tmp_path: Path) -> None:
+    (tmp_path / "d.json").write_text(text)
+    with pytest.raises(DatasetError, match=r"d\.json") as caught:
+        read(tmp_path / "d.json", FALLBACK)
+    assert caught.value.hint

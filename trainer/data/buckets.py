@@ -7,7 +7,7 @@ library/train_util.py (the choice), so that a dataset means the same in both. Si
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 Size = tuple[int, int]
@@ -59,6 +59,14 @@ class Fit:
         )
 
 
+def on_grid(rule: BucketRule) -> BucketRule:
+    """The same rule with its bounds moved outwards to multiples of the step, as sd-scripts moves them."""
+    step = rule.step_px
+    if step < 1:
+        return rule
+    return replace(rule, min_px=max(step, rule.min_px - rule.min_px % step), max_px=-(-rule.max_px // step) * step)
+
+
 @lru_cache(maxsize=64)
 def resolutions(rule: BucketRule) -> tuple[Size, ...]:
     """All sizes on the grid that hold at most the resolution's area, both ways round, sorted."""
@@ -76,8 +84,13 @@ def resolutions(rule: BucketRule) -> tuple[Size, ...]:
     return tuple(sorted(sizes))
 
 
-def fit(rule: BucketRule, size_px: Size) -> Fit:
-    """The bucket of a picture of this size, and the size it is resized to first."""
+def fit(rule: BucketRule, size_px: Size, *, random_crop: bool = False) -> Fit:
+    """The bucket of a picture of this size, and the size it is resized to first.
+
+    Without buckets, a window of `random_crop` is taken from the picture as it is, where it is large enough.
+    """
+    if random_crop and not rule.enable and not _lacks(size_px, rule.resolution_px):
+        return Fit(rule.resolution_px, size_px)
     if rule.enable and rule.no_upscale:
         return _fit_shrinking(rule, size_px)
     aspect = size_px[0] / size_px[1]
@@ -88,9 +101,12 @@ def fit(rule: BucketRule, size_px: Size) -> Fit:
 
 def cover(size_px: Size, bucket_px: Size) -> Size:
     """The smallest size of the picture's own shape that covers the bucket."""
-    if size_px[0] * bucket_px[1] > bucket_px[0] * size_px[1]:
-        return max(bucket_px[0], int(size_px[0] * bucket_px[1] / size_px[1] + 0.5)), bucket_px[1]
-    return bucket_px[0], max(bucket_px[1], int(size_px[1] * bucket_px[0] / size_px[0] + 0.5))
+    if size_px[0] / size_px[1] > bucket_px[0] / bucket_px[1]:
+        scale = bucket_px[1] / size_px[1]
+    else:
+        scale = bucket_px[0] / size_px[0]
+    width, height = (int(side * scale + 0.5) for side in size_px)
+    return max(bucket_px[0], width), max(bucket_px[1], height)
 
 
 def _fit_shrinking(rule: BucketRule, size_px: Size) -> Fit:
@@ -110,15 +126,15 @@ def _shrink(size_px: Size, area: int, *, step_px: int) -> Size:
     """Of the two grid sizes next to the area, rounding width or height first, the one truer to the shape."""
     aspect = size_px[0] / size_px[1]
 
-    def rounded(length: float) -> int:
+    def rounded(length: float, *, least: int = step_px) -> int:
         whole = int(length + 0.5)
-        return max(step_px, whole - whole % step_px)
+        return max(least, whole - whole % step_px)
 
     ideal_width = math.sqrt(area * aspect)
     width = rounded(ideal_width)
     height = rounded(area / ideal_width)
     width_error = abs(width / rounded(width / aspect) - aspect)
-    height_error = abs(rounded(height * aspect) / height - aspect)
+    height_error = abs(rounded(height * aspect, least=0) / height - aspect)
     if width_error < height_error:
         return width, int(width / aspect + 0.5)
     return int(height * aspect + 0.5), height

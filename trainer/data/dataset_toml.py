@@ -1,295 +1,277 @@
-"""Reads the dataset TOML of sd-scripts: anybody's, strictly.
+"""Reads the dataset TOML of sd-scripts, or the same as JSON: anybody's, strictly.
 
-A key is looked up in the subset, then its dataset, then `[general]`, then the run's own TOML, then the
-default (kohya-ss/sd-scripts:library/config_util.py). A key that sd-scripts knows and this trainer does not
-do yet is refused unless it is switched off; an unknown key is refused with the nearest known one.
-A relative image_dir is taken from the TOML's folder, then from the current one.
+A key is looked up in the subset, then its dataset, then `[general]`, then the run's own `[dataset.general]`,
+then the default (kohya-ss/sd-scripts:library/config_util.py). An unknown key is refused with the nearest known
+one. A relative path is taken from the file's folder, then from the current one.
+
+Not done: a network_multiplier other than 1 (the adapter has one strength for all pictures), and of
+custom_attributes `diff_output_preservation` (a loss against the base's own output). Known of
+custom_attributes, which sd-scripts leaves to others, are `loss_weight` and `loss_weights`; the rest is told of.
+cache_info changes nothing here. Metadata, folders and masks may share a dataset, which sd-scripts refuses.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from trainer.config import read_toml
-from trainer.data.buckets import BucketRule
-from trainer.errors import DatasetError, nearest
+from trainer.data.buckets import BucketRule, on_grid
+from trainer.data.dataset_keys import (
+    CAPTION_KEYS,
+    INTERPOLATIONS,
+    Chain,
+    Level,
+    check_keys,
+    find,
+    holder,
+    table_of,
+)
+from trainer.data.subsets import CaptionRule, Fallback, ImageSet, Subset
+from trainer.errors import DatasetError, nearest, some
 
+__all__ = ["CaptionRule", "Fallback", "ImageSet", "Subset", "read", "sets_of"]
 
-@dataclass(frozen=True)
-class CaptionRule:
-    """How a caption becomes the text of one draw."""
-
-    shuffle_caption: bool = False
-    keep_tokens: int = 0
-    keep_tokens_separator: str = ""
-    caption_separator: str = ","
-    secondary_separator: str = ""
-    caption_prefix: str = ""
-    caption_suffix: str = ""
-    caption_dropout_rate: float = 0.0
-    caption_dropout_every_n_epochs: int = 0
-    caption_tag_dropout_rate: float = 0.0
-
-
-@dataclass(frozen=True)
-class Subset:
-    """One folder of pictures."""
-
-    image_dir: Path
-    num_repeats: int
-    class_tokens: str
-    caption_extension: str
-    flip_aug: bool
-    captions: CaptionRule
-
-
-@dataclass(frozen=True)
-class ImageSet:
-    """One `[[datasets]]`: folders that share resolution, buckets and batch size."""
-
-    batch_size: int
-    buckets: BucketRule
-    interpolation: str
-    subsets: tuple[Subset, ...]
-
-
-@dataclass(frozen=True)
-class Fallback:
-    """What the run's own TOML and the family say where the dataset TOML is silent."""
-
-    batch_size: int
-    resolution_px: int
-
-
-_CAPTION_KEYS: dict[str, Any] = {field.name: field.default for field in fields(CaptionRule)}
-_SUBSET_KEYS: dict[str, Any] = {
-    **_CAPTION_KEYS,
-    "num_repeats": 1,
-    "class_tokens": "",
-    "caption_extension": ".caption",
-    "flip_aug": False,
-}
-_SET_KEYS: dict[str, Any] = {
-    "batch_size": 1,
-    "resolution": 0,
-    "enable_bucket": False,
-    "bucket_no_upscale": False,
-    "bucket_reso_steps": 64,
-    "min_bucket_reso": 256,
-    "max_bucket_reso": 1024,
-    "resize_interpolation": "lanczos",
-}
-_HARMLESS = {"cache_info", "validation_seed"}
-"""Keys of sd-scripts that change no result here."""
-_NOT_YET: dict[str, Any] = {
-    "alpha_mask": False,
-    "color_aug": False,
-    "conditioning_data_dir": None,
-    "custom_attributes": {},
-    "enable_wildcard": False,
-    "face_crop_aug_range": None,
-    "is_reg": False,
-    "metadata_file": None,
-    "network_multiplier": 1.0,
-    "random_crop": False,
-    "token_warmup_min": 1,
-    "token_warmup_step": 0,
-    "validation_split": 0.0,
-}
-"""Keys of sd-scripts that are not done here yet, each with the value that switches it off."""
-_ONLY_IN_SUBSET = {"image_dir", "metadata_file", "conditioning_data_dir", "is_reg", "alpha_mask"}
-_INTERPOLATIONS = {
-    "lanczos": "lanczos",
-    "nearest": "nearest",
-    "bilinear": "bilinear",
-    "linear": "bilinear",
-    "bicubic": "bicubic",
-    "cubic": "bicubic",
-    "area": "box",
-    "box": "box",
-}
-
-
-@dataclass(frozen=True)
-class _Level:
-    """One table of the TOML, for messages."""
-
-    path: Path
-    name: str
-    table: Mapping[str, Any]
-
-    def error(self, message: str, *, hint: str) -> DatasetError:
-        return DatasetError(f"{self.path}: {self.name}: {message}", hint=hint)
-
-    def get(self, key: str, like: Any) -> Any:
-        """The value of `key`, checked to be of the type of `like`."""
-        value = self.table[key]
-        kind = type(like)
-        fits = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
-        if kind is float and isinstance(value, int) and not isinstance(value, bool):
-            return float(value)
-        if not fits:
-            raise self.error(f"{key} must be {_TYPE_WORDS[kind]}, not {value!r}", hint=f"the default is {like!r}")
-        if kind in (int, float) and value < 0:
-            raise self.error(f"{key} must not be negative, it is {value}", hint=f"the default is {like!r}")
-        return value
-
-
-_TYPE_WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text in quotes"}
+_ATTRIBUTES = {"loss_weight", "loss_weights", "diff_output_preservation"}
 
 
 def read(path: Path, fallback: Fallback) -> tuple[ImageSet, ...]:
-    """The sets that the dataset TOML at `path` describes. Raises DatasetError."""
-    data = read_toml(path, error=DatasetError)
-    _check_keys(_Level(path, "top level", data), {"general", "datasets"})
-    general = _Level(path, "[general]", _table(path, "[general]", value=data.get("general", {})))
-    _check_level(general, deep=False)
-    tables = data.get("datasets", [])
+    """The sets that the dataset TOML or JSON at `path` describes. Raises DatasetError."""
+    data = read_json(path) if path.suffix.lower() == ".json" else read_toml(path, error=DatasetError)
+    return sets_of(data, path=path, fallback=fallback)
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file holds. Raises DatasetError."""
+    try:
+        return json.loads(path.read_bytes().decode("utf-8-sig"))
+    except OSError as error:
+        raise DatasetError(
+            f"{path}: cannot be read ({error.strerror})", hint="check the path and its permissions"
+        ) from None
+    except UnicodeDecodeError as error:
+        raise DatasetError(f"{path}: is not UTF-8 text (byte {error.start})", hint="save it as UTF-8") from None
+    except (ValueError, RecursionError) as error:
+        raise DatasetError(f"{path}: is not valid JSON: {error}", hint="correct it, or write TOML") from None
+
+
+def sets_of(data: Any, *, path: Path, fallback: Fallback) -> tuple[ImageSet, ...]:
+    """The sets of the file's tables; `path` is for messages and where relative paths begin. Raises DatasetError."""
+    top = Level(path, "top level", table_of(data, path=path, name="top level"), "top")
+    check_keys(top)
+    run = Level(path, "[dataset.general] of the run's TOML", fallback.general, "run")
+    name = "[general]"
+    general = Level(path, name, table_of(top.table.get("general", {}), path=path, name=name), "general")
+    for level in (run, general):
+        check_keys(level)
+    tables = top.table.get("datasets", [])
     if not isinstance(tables, list) or not tables:
         raise DatasetError(
             f"{path}: has no [[datasets]]", hint="add [[datasets]] and [[datasets.subsets]] with an image_dir"
         )
-    return tuple(
-        _image_set(
-            _Level(path, f"dataset {number}", _table(path, f"dataset {number}", value=table)),
-            general,
-            fallback=fallback,
-        )
-        for number, table in enumerate(tables, start=1)
-    )
+    found = []
+    for number, value in enumerate(tables, start=1):
+        name = f"dataset {number}"
+        level = Level(path, name, table_of(value, path=path, name=name), "dataset")
+        found.append(_image_set((level, general, run), fallback))
+    if not any(one.subsets for one in found):
+        raise DatasetError(f"{path}: every subset has num_repeats = 0", hint="set num_repeats = 1 in one")
+    return tuple(found)
 
 
-def _image_set(level: _Level, general: _Level, *, fallback: Fallback) -> ImageSet:
-    _check_level(level, deep=False)
-    chain = (level, general)
-    subsets = level.table.get("subsets", [])
-    if not isinstance(subsets, list) or not subsets:
+def _image_set(chain: Chain, fallback: Fallback) -> ImageSet:
+    level = chain[0]
+    check_keys(level)
+    tables = level.table.get("subsets", [])
+    if not isinstance(tables, list) or not tables:
         raise level.error("has no [[datasets.subsets]]", hint="add one with an image_dir")
-    interpolation = _find("resize_interpolation", chain, defaults=_SET_KEYS)
-    if interpolation not in _INTERPOLATIONS:
-        raise level.error(
-            f"unknown resize_interpolation {interpolation!r}", hint=nearest(interpolation, _INTERPOLATIONS)
-        )
-    found = tuple(
-        _subset(
-            _Level(level.path, f"{level.name}, subset {number}", _table(level.path, level.name, value=table)), chain
-        )
-        for number, table in enumerate(subsets, start=1)
-    )
-    _refuse_twice(level, found)
-    size = _find("batch_size", chain, defaults={"batch_size": fallback.batch_size})
+    notes: list[str] = []
+    subsets = []
+    for number, value in enumerate(tables, start=1):
+        name = f"{level.name}, subset {number}"
+        own = Level(level.path, name, table_of(value, path=level.path, name=name), "subset")
+        subset = _subset((own, *chain), notes)
+        if subset.num_repeats:
+            subsets.append(subset)
+        else:
+            notes.append(f"{level.path}: {name}: num_repeats is 0, it is left out")
+    _refuse_twice(level, subsets)
+    size = find("batch_size", chain) if holder("batch_size", chain) else fallback.batch_size
     if size < 1:
         raise level.error("batch_size must be at least 1", hint="write batch_size = 1")
-    return ImageSet(size, _bucket_rule(level, chain, fallback=fallback), _INTERPOLATIONS[interpolation], found)
+    rule = _bucket_rule(chain, fallback)
+    if rule.enable and any(subset.face_crop_aug_range for subset in subsets):
+        notes.append(f"{level.path}: {level.name}: face_crop_aug_range does nothing where enable_bucket is on")
+    split, seed = _validation(chain)
+    _refuse_multiplier(chain)
+    return ImageSet(size, rule, _interpolation(chain), tuple(subsets), split, seed, notes=tuple(dict.fromkeys(notes)))
 
 
-def _bucket_rule(level: _Level, chain: tuple[_Level, ...], *, fallback: Fallback) -> BucketRule:
-    rule = BucketRule(
+def _validation(chain: Chain) -> tuple[float, int | None]:
+    split = find("validation_split", chain)
+    if split > 1.0:
+        raise chain[0].error(f"validation_split must be between 0 and 1, not {split}", hint="0.1 holds out a tenth")
+    return split, find("validation_seed", chain) if holder("validation_seed", chain) else None
+
+
+def _refuse_multiplier(chain: Chain) -> None:
+    multiplier = find("network_multiplier", chain)
+    if multiplier != 1.0:
+        raise chain[0].error(
+            f"network_multiplier = {multiplier:g}: the adapter has the same strength for all pictures",
+            hint="take network_multiplier out of the dataset TOML",
+        )
+
+
+def _interpolation(chain: Chain) -> str:
+    given = find("resize_interpolation", chain)
+    if given not in INTERPOLATIONS:
+        raise chain[0].error(f"unknown resize_interpolation {given!r}", hint=nearest(given, INTERPOLATIONS))
+    return INTERPOLATIONS[given]
+
+
+def _bucket_rule(chain: Chain, fallback: Fallback) -> BucketRule:
+    asked = BucketRule(
         resolution_px=_resolution(chain, fallback),
-        enable=_find("enable_bucket", chain, defaults=_SET_KEYS),
-        no_upscale=_find("bucket_no_upscale", chain, defaults=_SET_KEYS),
-        step_px=_find("bucket_reso_steps", chain, defaults=_SET_KEYS),
-        min_px=_find("min_bucket_reso", chain, defaults=_SET_KEYS),
-        max_px=_find("max_bucket_reso", chain, defaults=_SET_KEYS),
+        enable=find("enable_bucket", chain),
+        no_upscale=find("bucket_no_upscale", chain),
+        step_px=find("bucket_reso_steps", chain),
+        min_px=find("min_bucket_reso", chain),
+        max_px=find("max_bucket_reso", chain),
     )
+    rule = on_grid(asked)
     if problem := rule.problem():
-        raise level.error(problem, hint="change resolution, min_bucket_reso, max_bucket_reso or bucket_reso_steps")
+        raise chain[0].error(problem, hint="change resolution, min_bucket_reso, max_bucket_reso or bucket_reso_steps")
     return rule
 
 
-def _resolution(chain: tuple[_Level, ...], fallback: Fallback) -> tuple[int, int]:
-    for level in chain:
-        if "resolution" not in level.table:
-            continue
-        value = level.table["resolution"]
-        sides = [value, value] if isinstance(value, int) else value
-        if not (isinstance(sides, list) and len(sides) in (1, 2)) or not all(
-            type(side) is int and side > 0 for side in sides
-        ):
-            raise level.error(
-                f"resolution must be a number of pixels or [width, height], not {value!r}",
-                hint="write resolution = 1024",
-            )
-        return sides[0], sides[-1]
-    return fallback.resolution_px, fallback.resolution_px
+def _resolution(chain: Chain, fallback: Fallback) -> tuple[int, int]:
+    level = holder("resolution", chain)
+    if level is None:
+        return fallback.resolution_px, fallback.resolution_px
+    value = level.table["resolution"]
+    sides = value if isinstance(value, list) else [value]
+    if len(sides) not in (1, 2) or not all(type(side) is int and side > 0 for side in sides):
+        raise level.error(
+            f"resolution must be a number of pixels or [width, height], not {value!r}",
+            hint="write resolution = 1024",
+        )
+    return sides[0], sides[-1]
 
 
-def _subset(level: _Level, above: tuple[_Level, ...]) -> Subset:
-    _check_level(level, deep=True)
-    chain = (level, *above)
-    if "image_dir" not in level.table:
+def _subset(chain: Chain, notes: list[str]) -> Subset:
+    level = chain[0]
+    check_keys(level)
+    metadata = _path(level, "metadata_file", is_folder=False)
+    folder = _path(level, "image_dir", is_folder=True)
+    if folder is None and metadata is None:
         raise level.error("has no image_dir", hint="add image_dir, the folder of its pictures")
-    captions = CaptionRule(**{key: _find(key, chain, defaults=_CAPTION_KEYS) for key in _CAPTION_KEYS})
-    repeats = _find("num_repeats", chain, defaults=_SUBSET_KEYS)
-    if repeats < 1:
-        raise level.error("num_repeats must be at least 1", hint="leave the subset out to train without it")
-    for key in ("caption_dropout_rate", "caption_tag_dropout_rate"):
-        if getattr(captions, key) > 1.0:
-            raise level.error(f"{key} must be between 0 and 1", hint="0.1 drops every tenth")
-    extension = _find("caption_extension", chain, defaults=_SUBSET_KEYS)
+    weight, weights = _loss_weights(chain, notes)
     return Subset(
-        image_dir=_image_dir(level),
-        num_repeats=repeats,
-        class_tokens=_find("class_tokens", chain, defaults=_SUBSET_KEYS).strip(),
-        caption_extension=extension if extension.startswith(".") else f".{extension}",
-        flip_aug=_find("flip_aug", chain, defaults=_SUBSET_KEYS),
-        captions=captions,
+        image_dir=folder or (metadata or level.path).parent,
+        num_repeats=find("num_repeats", chain),
+        class_tokens=find("class_tokens", chain).strip(),
+        caption_extension=_extension(chain),
+        flip_aug=find("flip_aug", chain),
+        captions=_caption_rule(chain),
+        random_crop=find("random_crop", chain),
+        color_aug=find("color_aug", chain),
+        face_crop_aug_range=_face_range(chain),
+        is_reg=find("is_reg", chain),
+        alpha_mask=find("alpha_mask", chain),
+        mask_dir=_path(level, "conditioning_data_dir", is_folder=True),
+        metadata_file=metadata,
+        loss_weight=weight,
+        loss_weights=weights,
+        interpolation=_interpolation(chain),
     )
 
 
-def _image_dir(level: _Level) -> Path:
-    given = Path(level.get("image_dir", "")).expanduser()
-    tried = [level.path.parent / given, Path.cwd() / given]
-    for folder in tried:
-        if folder.is_dir():
-            return folder.resolve()
-    where = str(given) if given.is_absolute() else " and ".join(dict.fromkeys(str(folder) for folder in tried))
-    raise level.error(f"image_dir is not a folder: {where}", hint="correct image_dir in the dataset TOML")
+def _extension(chain: Chain) -> str:
+    """The end of a caption file's name, with a dot somewhere: `txt` means `.txt`, `_tags.txt` itself."""
+    given: str = find("caption_extension", chain)
+    if not given.strip(".") or any(mark in given for mark in "/\\\0"):
+        raise chain[0].error(f"caption_extension {given!r} is not the end of a file name", hint="write .txt")
+    return given if "." in given else f".{given}"
 
 
-def _find(key: str, chain: tuple[_Level, ...], *, defaults: Mapping[str, Any]) -> Any:
-    for level in chain:
-        if key in level.table:
-            return level.get(key, defaults[key])
-    return defaults[key]
+def _caption_rule(chain: Chain) -> CaptionRule:
+    rule = CaptionRule(**{key: find(key, chain) for key in CAPTION_KEYS})
+    for key in ("caption_dropout_rate", "caption_tag_dropout_rate"):
+        if getattr(rule, key) > 1.0:
+            raise chain[0].error(f"{key} must be between 0 and 1", hint="0.1 drops every tenth")
+    if not rule.caption_separator:
+        raise chain[0].error("caption_separator must not be empty", hint='the default is ","')
+    return rule
 
 
-def _refuse_twice(level: _Level, subsets: tuple[Subset, ...]) -> None:
+def _face_range(chain: Chain) -> tuple[float, float] | None:
+    level = holder("face_crop_aug_range", chain)
+    if level is None:
+        return None
+    value = level.table["face_crop_aug_range"]
+    is_pair = isinstance(value, list) and len(value) == 2 and all(type(end) in (int, float) for end in value)
+    if not is_pair or not 0 < value[0] <= value[1] < float("inf"):
+        raise level.error(
+            f"face_crop_aug_range must be two numbers above 0, the smaller first, not {value!r}",
+            hint="[2.0, 4.0]: a face takes a half to a quarter of the resolution",
+        )
+    return float(value[0]), float(value[1])
+
+
+def _loss_weights(chain: Chain, notes: list[str]) -> tuple[float, Mapping[str, float]]:
+    """Of custom_attributes: the subset's weight, and that of files by name."""
+    level = holder("custom_attributes", chain)
+    table = find("custom_attributes", chain)
+    if level is None:
+        return 1.0, {}
+    if table.get("diff_output_preservation"):
+        raise level.error(
+            "custom_attributes.diff_output_preservation is not done: it needs the base's own output as a target",
+            hint="take it out; regularization pictures (is_reg) keep what the base knows",
+        )
+    if strange := sorted(str(key) for key in table if key not in _ATTRIBUTES):
+        notes.append(f"{level.path}: {level.name}: custom_attributes without effect here: {some(strange)}")
+    weights = table.get("loss_weights", {})
+    if not isinstance(weights, dict):
+        raise level.error("custom_attributes.loss_weights must be a table", hint='write { "a.png" = 2.0 }')
+    found = {name: _weight(level, value, name=f"loss_weights.{name}") for name, value in weights.items()}
+    return _weight(level, table.get("loss_weight", 1.0), name="loss_weight"), found
+
+
+def _weight(level: Level, value: Any, *, name: str) -> float:
+    if type(value) not in (int, float) or not 0 <= value < float("inf"):
+        raise level.error(f"custom_attributes.{name} must be a number of at least 0, not {value!r}", hint="1 is usual")
+    return float(value)
+
+
+def _path(level: Level, key: str, *, is_folder: bool) -> Path | None:
+    """The file or folder that `key` names; None where it names none. Raises DatasetError where there is none."""
+    if key not in level.table:
+        return None
+    kind = "folder" if is_folder else "file"
+    try:
+        given = Path(level.get(key)).expanduser()
+        tried = [level.path.parent / given, Path.cwd() / given]
+        for place in tried:
+            if place.is_dir() if is_folder else place.is_file():
+                return place.resolve()
+    except (OSError, ValueError, RuntimeError) as error:
+        raise level.error(f"{key} cannot be looked at: {error}", hint=f"correct {key}") from None
+    where = str(given) if given.is_absolute() else " and ".join(dict.fromkeys(str(place) for place in tried))
+    raise level.error(f"{key} is not a {kind}: {where}", hint=f"correct {key} in the dataset TOML")
+
+
+def _refuse_twice(level: Level, subsets: list[Subset]) -> None:
     seen: set[Path] = set()
     for subset in subsets:
-        if subset.image_dir in seen:
+        what = subset.metadata_file or subset.image_dir
+        key = "metadata_file" if subset.metadata_file else "image_dir"
+        if what in seen:
             raise level.error(
-                f"image_dir is named twice: {subset.image_dir}", hint="raise num_repeats of the first instead"
+                f"{key} is named twice: {what}",
+                hint="raise num_repeats of the first instead; another [[datasets]] may name it again",
             )
-        seen.add(subset.image_dir)
-
-
-def _table(path: Path, name: str, *, value: Any) -> Mapping[str, Any]:
-    if not isinstance(value, dict):
-        raise DatasetError(f"{path}: {name} must be a table", hint="see the dataset TOML of sd-scripts")
-    return value
-
-
-def _check_level(level: _Level, *, deep: bool) -> None:
-    known = set(_SUBSET_KEYS) | set(_NOT_YET) | _HARMLESS
-    if deep:
-        known |= {"image_dir"}
-    else:
-        known = (known - _ONLY_IN_SUBSET) | set(_SET_KEYS) | {"subsets"}
-        if level.name == "[general]":
-            known -= {"subsets"}
-    _check_keys(level, known)
-    for key, off in _NOT_YET.items():
-        if key in level.table and level.table[key] != off:
-            raise level.error(
-                f"{key} = {level.table[key]!r} is not supported yet", hint=f"take {key} out of the dataset TOML"
-            )
-
-
-def _check_keys(level: _Level, known: set[str]) -> None:
-    for key in level.table:
-        if key not in known:
-            raise level.error(f"unknown key {key!r}", hint=nearest(key, known))
+        seen.add(what)
