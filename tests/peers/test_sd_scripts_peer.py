@@ -45,7 +45,7 @@ def asked(pictures: Pictures, folder: Path, own: dict[str, Any] | None = None, *
     masked = [pictures.item("m/x", "sks, m", (300, 200), mask=True), pictures.item("m/y", "", (256, 256), mask=True)]
     other = [pictures.item("少女/é", "1girl, smile :)", (300, 300)), pictures.item("少女/é_1_2_3_4", "", (64, 80))]
     return material(
-        subset("girl", *girl, repeats=3),
+        subset("girl", *girl, repeats=3, loss_weight=0.5),
         subset("mixed", *masked, pictures.item("m/z", "bare of mask", (256, 256)), repeats=2, class_tokens="mm"),
         subset("少女", *other),
         subset("reg", pictures.item("reg/r", "girl", (256, 256)), is_reg=True, class_tokens="girl"),

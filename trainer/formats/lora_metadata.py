@@ -1,90 +1,63 @@
-"""What a LoRA file says of itself: `ss_*` as sd-scripts writes it, `modelspec.*`, and where it came from.
+"""What a result says of itself: `ss_*` as sd-scripts writes it, `modelspec.*`, and where it came from.
 
-All values are texts: `ss_*` as Python's str() shows them, tables as JSON
-(kohya-ss/sd-scripts:train_network.py; Stability-AI/ModelSpec 1.0.1).
+All values are texts: `ss_*` as Python's str() shows them, tables as JSON (kohya-ss/sd-scripts:train_network.py). A
+checkpoint and an embedding have no `ss_*` there, nor here.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
 
-import msgspec
-
-from trainer.config import Config
-from trainer.contracts import Adapter, Family, Objective
-from trainer.data.items import Dataset, Item
+from trainer.data.items import Item
+from trainer.formats import base_hashes, dataset_tables, network_args
+from trainer.formats.bake import Bake
+from trainer.formats.model_spec import minimum, model_spec
+from trainer.formats.origin import origin
 
 _OPTIMIZERS = {"adamw": "torch.optim.adamw.AdamW"}
 _PRECISIONS = {"fp32": "no", "bf16": "bf16"}
-
-
-@dataclass(frozen=True)
-class Bake:
-    """What the metadata is made of."""
-
-    config: Config
-    family: Family
-    objective: Objective
-    adapter: Adapter
-    dataset: Dataset
-    started_s: float
-    finished_s: float
-    steps: int
-    epochs: int
-    batches_per_epoch: int
+_KEPT = ("v2", "base_model_version", "network_module", "network_dim", "network_alpha", "network_args")
+"""What readers need: kohya-ss/sd-scripts:library/train_util.py, SS_METADATA_MINIMUM_KEYS."""
 
 
 def metadata(bake: Bake) -> dict[str, str]:
     """All of it, without the hashes, which `kohya_lora.save` adds."""
-    whole = {f"ss_{key}": str(value) for key, value in _training(bake).items()}
-    whole |= {f"ss_{key}": json.dumps(value, ensure_ascii=False) for key, value in _tables(bake).items()}
-    whole |= {f"modelspec.{key}": value for key, value in _modelspec(bake).items()}
-    whole |= {f"dsk_{key}": value for key, value in origin(Path(bake.config.dataset.config)).items()}
-    whole["dsk_config"] = json.dumps(portable(bake.config), sort_keys=True)
+    spec = model_spec(bake)
+    own = {} if bake.adapter.product != "lora" else _training(bake)
+    if bake.config.output.no_metadata:
+        return {f"ss_{key}": own[key] for key in _KEPT if key in own} | minimum(spec)
+    return {f"ss_{key}": value for key, value in own.items()} | spec | origin(bake.config)
+
+
+def _training(bake: Bake) -> dict[str, str]:
+    """`ss_*`, without that."""
+    plain = {**_course(bake), **_rates(bake), **_network(bake), **_numerics(bake), **_loss(bake), **_captions(bake)}
+    whole = {key: str(value) for key, value in plain.items()}
+    whole |= dataset_tables.tables(bake.dataset.items, bake.config.train.gradient_accumulation)
+    if arguments := network_args.network_args(bake):
+        whole["network_args"] = json.dumps(arguments)
+    if bake.base is None:
+        whole["sd_model_name"] = f"{bake.family.name}-random"
+    # A base is big: where nothing but the minimum is kept, it is not read.
+    elif not bake.config.output.no_metadata:
+        whole |= base_hashes.facts(bake.base, "sd_model")
+    if bake.vae is not None and not bake.config.output.no_metadata:
+        whole |= base_hashes.facts(bake.vae, "vae")
     return whole
-
-
-def portable(config: Config) -> dict[str, object]:
-    """The config without what names a place on this computer: file names are kept, folders are not."""
-    plain: dict[str, dict[str, object]] = msgspec.to_builtins(config)
-    for section, key in (("model", "base"), ("dataset", "config"), ("dataset", "cache"), ("output", "dir")):
-        plain[section][key] = Path(str(plain[section][key])).name
-    return dict(plain)
-
-
-def origin(dataset_toml: Path) -> dict[str, str]:
-    """Commit and digest of the manifest.json beside the dataset TOML; nothing where there is none."""
-    try:
-        content = (dataset_toml.parent / "manifest.json").read_bytes()
-        manifest = json.loads(content)
-    except (OSError, ValueError):
-        return {}
-    found = {"manifest_sha256": hashlib.sha256(content).hexdigest()}
-    if isinstance(manifest, dict) and isinstance(manifest.get("commit"), str):
-        found["dataset_commit"] = manifest["commit"]
-    return found
-
-
-def _training(bake: Bake) -> dict[str, object]:
-    return {**_course(bake), **_network(bake), **_numerics(bake)}
 
 
 def _course(bake: Bake) -> dict[str, object]:
     """How long it took, over what."""
+    groups = dataset_tables.groups(bake.dataset.items)
     return {
         "session_id": int(hashlib.sha256(str(bake.started_s).encode()).hexdigest()[:8], 16),
         "training_started_at": bake.started_s,
         "training_finished_at": bake.finished_s,
         "output_name": bake.config.output.name,
-        "num_train_images": bake.dataset.num_repeats,
-        "num_validation_images": 0,
-        "num_reg_images": 0,
+        "num_train_images": sum(group.num_draws(is_reg=False) for group in groups),
+        "num_validation_images": sum(item.is_held_out for item in bake.dataset.items),
+        "num_reg_images": sum(group.num_draws(is_reg=True) for group in groups),
         "num_batches_per_epoch": bake.batches_per_epoch,
         "num_epochs": bake.epochs,
         "epoch": bake.epochs,
@@ -92,108 +65,97 @@ def _course(bake: Bake) -> dict[str, object]:
         "max_train_steps": bake.steps,
         "gradient_accumulation_steps": bake.config.train.gradient_accumulation,
         "training_comment": None,
+        # As sd-scripts writes it where it is no checkout of git.
+        "sd_scripts_commit_hash": "(unknown)",
+    }
+
+
+def _rates(bake: Bake) -> dict[str, object]:
+    optimizer = bake.config.optimizer
+    first = optimizer.text_encoder_rate or optimizer.learning_rate
+    second = optimizer.text_encoder_2_rate or first
+    text = None if bake.config.adapter.text_targets == "none" else first if second == first else [first, second]
+    return {
+        "learning_rate": optimizer.learning_rate,
+        "unet_lr": optimizer.learning_rate,
+        "text_encoder_lr": text,
+        "lr_warmup_steps": 0,
+        "lr_scheduler": "constant",
+        "optimizer": f"{_OPTIMIZERS[optimizer.name]}(weight_decay={optimizer.weight_decay})",
+        "max_grad_norm": optimizer.max_grad_norm,
+        "scale_weight_norms": None,
     }
 
 
 def _network(bake: Bake) -> dict[str, object]:
     """What was trained on what."""
-    config = bake.config
+    asked, text = bake.config.adapter, bake.config.text
+    version = bake.family.base_model_version
+    # Only of SD 1 and 2 does the version say what the network says (library/model_util.py).
+    says_v = version == "sd_v1" and bake.objective.prediction_type == "v"
+    longest = text.max_token_length or (225 if text.split == "sd-scripts" else 0)
     return {
-        "network_module": bake.adapter.network_module,
-        "network_dim": config.adapter.rank,
-        "network_alpha": config.adapter.alpha,
-        "network_dropout": None,
+        "network_module": network_args.network_module(bake),
+        "network_dim": asked.rank,
+        "network_alpha": asked.alpha,
+        "network_dropout": asked.dropout or None,
         "v2": False,
-        "base_model_version": bake.family.base_model_version,
-        "sd_model_name": Path(config.model.base).name if config.model.base else f"{bake.family.name}-random",
-        "clip_skip": None,
-        "max_token_length": None,
+        "base_model_version": f"{version}_v" if says_v else version,
+        "clip_skip": text.clip_skip or None,
+        "max_token_length": longest if longest > 75 else None,
     }
 
 
 def _numerics(bake: Bake) -> dict[str, object]:
     """How the numbers were made."""
-    optimizer, train = bake.config.optimizer, bake.config.train
-    rule = bake.dataset.items[0].subset.captions
+    train, noise = bake.config.train, bake.config.noise
     return {
-        "learning_rate": optimizer.learning_rate,
-        "unet_lr": optimizer.learning_rate,
-        "text_encoder_lr": None,
-        "lr_warmup_steps": 0,
-        "lr_scheduler": "constant",
-        "optimizer": f"{_OPTIMIZERS[optimizer.name]}(weight_decay={optimizer.weight_decay})",
-        "max_grad_norm": optimizer.max_grad_norm,
         "mixed_precision": _PRECISIONS[train.precision],
         "full_fp16": False,
+        "fp8_base": False,
+        "fp8_base_unet": False,
         "gradient_checkpointing": False,
         "cache_latents": True,
         "lowram": False,
         "seed": train.seed,
-        "noise_offset": None,
-        "min_snr_gamma": None,
-        "zero_terminal_snr": False,
-        "loss_type": "l2",
-        "prior_loss_weight": 1.0,
+        "noise_offset": noise.offset or None,
+        "noise_offset_random_strength": noise.offset_random,
+        "adaptive_noise_scale": noise.offset_adaptive or None,
+        "multires_noise_iterations": noise.pyramid_iterations or None,
+        "multires_noise_discount": noise.pyramid_discount,
+        "ip_noise_gamma": noise.input_perturbation or None,
+        "ip_noise_gamma_random_strength": noise.input_perturbation_random,
+        "zero_terminal_snr": bake.zero_terminal_snr,
+    }
+
+
+def _loss(bake: Bake) -> dict[str, object]:
+    loss, objective = bake.config.loss, bake.config.objective
+    return {
+        "loss_type": loss.kind,
+        "huber_schedule": loss.huber_schedule,
+        "huber_c": loss.huber_c,
+        "huber_scale": loss.huber_scale,
+        "min_snr_gamma": objective.gamma if objective.weighting == "min_snr" else None,
+        "debiased_estimation": objective.weighting == "debiased",
+        "prior_loss_weight": loss.prior_loss_weight,
+    }
+
+
+def _captions(bake: Bake) -> dict[str, object]:
+    """What sd-scripts has once for all datasets: of the first one's first subset."""
+    first: Item = bake.dataset.items[0]
+    rule = first.subset.captions
+    crop = first.subset.face_crop_aug_range
+    return {
         "caption_dropout_rate": rule.caption_dropout_rate,
         "caption_dropout_every_n_epochs": rule.caption_dropout_every_n_epochs,
         "caption_tag_dropout_rate": rule.caption_tag_dropout_rate,
-    }
-
-
-def _tables(bake: Bake) -> dict[str, object]:
-    folders: dict[str, list[Item]] = {}
-    for item in bake.dataset.items:
-        folders.setdefault(item.subset.image_dir.name, []).append(item)
-    buckets = sorted(bake.dataset.bucket_counts().items())
-    return {
-        "network_args": {"preset": bake.config.adapter.targets},
-        "tag_frequency": {name: _tag_counts(items) for name, items in folders.items()},
-        "dataset_dirs": {
-            name: {"n_repeats": items[0].subset.num_repeats, "img_count": len(items)} for name, items in folders.items()
-        },
-        "reg_dataset_dirs": {},
-        "bucket_info": {
-            "buckets": {str(number): {"resolution": size, "count": num} for number, (size, num) in enumerate(buckets)}
-        },
-        "datasets": [_dataset_table(bake.dataset.items, number) for number in _set_numbers(bake.dataset.items)],
-    }
-
-
-def _set_numbers(items: Sequence[Item]) -> list[int]:
-    return sorted({item.set_number for item in items})
-
-
-def _dataset_table(items: Sequence[Item], number: int) -> dict[str, object]:
-    own = [item for item in items if item.set_number == number]
-    rule = own[0].set.buckets
-    return {
-        "is_dreambooth": True,
-        "batch_size_per_device": own[0].set.batch_size,
-        "num_train_images": sum(item.subset.num_repeats for item in own),
-        "resolution": list(rule.resolution_px),
-        "enable_bucket": rule.enable,
-        "min_bucket_reso": rule.min_px,
-        "max_bucket_reso": rule.max_px,
-        "tag_frequency": _tag_counts(own),
-    }
-
-
-def _tag_counts(items: Sequence[Item]) -> dict[str, int]:
-    counts: Counter[str] = Counter()
-    for item in items:
-        separator = item.subset.captions.caption_separator or ","
-        counts.update(tag.strip() for tag in item.caption.split(separator) if tag.strip())
-    return dict(counts.most_common())
-
-
-def _modelspec(bake: Bake) -> dict[str, str]:
-    rule = bake.dataset.items[0].set.buckets
-    return {
-        "sai_model_spec": "1.0.1",
-        "architecture": bake.family.architecture,
-        "implementation": "diffusers",
-        "title": bake.config.output.name,
-        "resolution": f"{rule.resolution_px[0]}x{rule.resolution_px[1]}",
-        "date": datetime.fromtimestamp(bake.finished_s, UTC).replace(microsecond=0, tzinfo=None).isoformat(),
-        "prediction_type": bake.objective.prediction_type,
+        "face_crop_aug_range": ",".join(str(side) for side in crop) if crop else None,
+        "resize_interpolation": first.set.interpolation,
+        "validation_seed": first.set.validation_seed,
+        "validation_split": first.set.validation_split,
+        "validate_every_n_epochs": None,
+        "validate_every_n_steps": None,
+        "max_validation_steps": None,
     }
