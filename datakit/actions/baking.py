@@ -6,16 +6,11 @@ written into the ledger.
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
 import shutil
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Any, Final
 
 import msgspec
@@ -25,6 +20,14 @@ from datakit.actions.exporting.manifests import export_staleness, read_manifest
 from datakit.actions.exporting.writing import stale_before_wip
 from datakit.actions.linting.preflight import OURS, preflight, refusal, without_items
 from datakit.actions.project import BAKE, Project
+from datakit.actions.trainerprogram import (
+    FORMAT,
+    InterruptedBakeError,
+    require_trainer,
+    run_trainer,
+    toml_of,
+    trainer_settings,
+)
 from datakit.config import CONFIG_NAME, read_toml
 from datakit.errors import ConfigError, InputError, StateError, TrainerError
 from datakit.exports.asking import NO_FLAGS, words_of
@@ -33,15 +36,11 @@ from datakit.exports.settings import Flags
 from datakit.model.order import EXPORT, WIP
 from datakit.repo.operations.transaction import transaction
 
-FORMAT: Final = "kohya"
 LEDGER: Final = "bakes/{}.toml"
 """Path of a bake's ledger file, by its id."""
-INTERRUPTED: Final = 130
-_NEEDS: Final = ("torch", "diffusers", "transformers", "safetensors")
 _CONFIG: Final = "config.toml"
 _RESULT: Final = "result.json"
 _MANIFEST: Final = "manifest.json"
-_STDERR: Final = 2
 
 
 class Bake(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,7 +50,7 @@ class Bake(msgspec.Struct, frozen=True, kw_only=True):
     commit: str
     """The dataset's commit whose wip was trained on."""
     lora: str
-    """Path of the adapter, from the dataset's root."""
+    """Path of what was made, from the dataset's root: an adapter, a checkpoint, a folder of one, an embedding."""
     grid: str = ""
     """Path of the before/after picture, from the dataset's root; '' for none."""
     images: int
@@ -69,12 +68,6 @@ class Bake(msgspec.Struct, frozen=True, kw_only=True):
     """The errors that lint found in wip for our trainer, and that `--force` went past."""
 
 
-class InterruptedBakeError(TrainerError):
-    """Ctrl-C; the trainer saved what it had."""
-
-    exit_code = INTERRUPTED
-
-
 def bake(project: Project, *, force: bool = False) -> Bake:
     """Train on the current export; goes on with an interrupted bake of the same data and settings.
 
@@ -84,13 +77,13 @@ def bake(project: Project, *, force: bool = False) -> Bake:
         ConfigError: [bake] is wrong.
         TrainerError: the trainer is not installed, or stopped.
     """
-    _require_trainer()
+    require_trainer()
     project.check()
     with transaction(project.dataset, BAKE):
         pass  # commits hand edits, so that what is baked is what the history says
     manifest = _current_manifest(project)
     ignored = _preflight(project, manifest, force=force)
-    folder = _folder(project, _config(project))
+    folder = _folder(project, trainer_settings(project))
     if not (folder / _RESULT).exists():  # it is there when only the ledger's commit failed
         _train(folder)
     done = msgspec.structs.replace(_read_result(project, folder, manifest), ignored=ignored)
@@ -115,24 +108,25 @@ def _preflight(project: Project, manifest: Manifest, *, force: bool) -> tuple[Ig
 
 def _train(folder: Path) -> None:
     try:
-        _run(["run", str(folder / _CONFIG)])
+        run_trainer(["run", str(folder / _CONFIG)])
     except InterruptedBakeError as error:
         raise InterruptedBakeError(error.message, hint="dsk bake goes on where it stopped") from error
     except TrainerError as error:
-        if {path.name for path in folder.iterdir()} <= {_CONFIG, _MANIFEST}:
-            shutil.rmtree(folder)  # it never began
+        if _never_began(folder, error):
+            shutil.rmtree(folder, ignore_errors=True)
         if error.exit_code == ConfigError.exit_code:
-            hint = "python -m trainer fields lists every setting"
+            hint = f"its [train] is [{BAKE}.train]; python -m trainer fields lists every setting"
             raise ConfigError(
                 f"{CONFIG_NAME} [{BAKE}]: the trainer refuses it; its reason is above", hint=hint
             ) from error
         raise
 
 
-def _require_trainer() -> None:
-    missing = [name for name in _NEEDS if importlib.util.find_spec(name) is None]
-    if missing:
-        raise TrainerError(f"the trainer needs {', '.join(missing)}", hint="pip install 'dsk[train]'")
+def _never_began(folder: Path, error: TrainerError) -> bool:
+    """Whether the folder holds no work: neither of this bake, nor of one at the same time, which is refused so."""
+    if error.exit_code == StateError.exit_code:
+        return False
+    return {path.name for path in folder.glob("*")} <= {_CONFIG, _MANIFEST}
 
 
 def _current_manifest(project: Project) -> Manifest:
@@ -155,12 +149,6 @@ def _current_manifest(project: Project) -> Manifest:
     return manifest
 
 
-def _config(project: Project) -> dict[str, Any]:
-    asked = project.table(BAKE)
-    dataset = project.dataset.root / EXPORT / FORMAT / "dataset.toml"
-    return {**asked, "dataset": {"config": str(dataset), "cache": str(project.dataset.private / "latents")}}
-
-
 def _folder(project: Project, config: dict[str, Any]) -> Path:
     """The folder of the bake with this very configuration and data that is not in the ledger yet, or of a new one."""
     bakes = project.dataset.private / "bakes"
@@ -175,56 +163,20 @@ def _folder(project: Project, config: dict[str, Any]) -> Path:
     folder = bakes / next(free)
     folder.mkdir(parents=True)
     (folder / _MANIFEST).write_bytes(manifest)
-    (folder / _CONFIG).write_text(_toml(_with_output(config, folder)), "utf-8")
+    (folder / _CONFIG).write_text(toml_of(_with_output(config, folder)), "utf-8")
     return folder
 
 
 def _with_output(config: dict[str, Any], folder: Path) -> dict[str, Any]:
-    return {**config, "output": {"dir": str(folder), "name": folder.name}}
+    return {**config, "output": {**config.get("output", {}), "dir": str(folder), "name": folder.name}}
 
 
 def _same_run(folder: Path, config: dict[str, Any], manifest: bytes) -> bool:
     try:
-        same_config = (folder / _CONFIG).read_text("utf-8") == _toml(_with_output(config, folder))
+        same_config = (folder / _CONFIG).read_text("utf-8") == toml_of(_with_output(config, folder))
         return same_config and (folder / _MANIFEST).read_bytes() == manifest
     except OSError:
         return False
-
-
-def _toml(tables: Mapping[str, Any]) -> str:
-    import tomlkit
-
-    return tomlkit.dumps(tables)
-
-
-def _run(arguments: Sequence[str]) -> None:
-    """Run the trainer in the foreground; it hears Ctrl-C itself, and termination is passed on to it.
-
-    Its words go to standard error, for they are no result of ours.
-
-    Raises:
-        InterruptedBakeError: it was stopped and saved its state.
-        TrainerError: it failed, with its own exit code; it has told why on the terminal.
-    """
-    process = subprocess.Popen([sys.executable, "-m", "trainer", *arguments], stdout=_STDERR)
-
-    def pass_on(number: int, frame: FrameType | None) -> None:
-        del frame
-        if number != signal.SIGINT:
-            process.send_signal(number)
-
-    before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        code = process.wait()
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    if code == INTERRUPTED:
-        raise InterruptedBakeError("the bake was stopped")
-    if code != 0:
-        error = TrainerError(f"the trainer stopped (exit code {code}); its reason is above")
-        error.exit_code = code if 0 < code < 128 else TrainerError.exit_code  # type: ignore[misc]
-        raise error
 
 
 def _read_result(project: Project, folder: Path, manifest: Manifest) -> Bake:
@@ -248,7 +200,9 @@ def _read_result(project: Project, folder: Path, manifest: Manifest) -> Bake:
 
 
 def _ledger(done: Bake) -> str:
-    return _toml({name: value for name, value in msgspec.to_builtins(done).items() if value not in ("", {}, None, [])})
+    return toml_of(
+        {name: value for name, value in msgspec.to_builtins(done).items() if value not in ("", {}, None, (), [])}
+    )
 
 
 def latest_bake(project: Project, wanted: str = "") -> Bake:
@@ -268,21 +222,21 @@ def latest_bake(project: Project, wanted: str = "") -> Bake:
 
 
 def sample(project: Project, wanted: str, prompts: Sequence[str], *, seed: int | None, out: Path | None) -> Path:
-    """Draw pictures with and without a bake's adapter; returns the grid's path.
+    """Draw pictures with and without what a bake made; returns the grid's path.
 
     Raises:
         StateError: no such bake, or its weights are not in this clone.
     """
-    _require_trainer()
+    require_trainer()
     done = latest_bake(project, wanted)
     lora = project.dataset.root / done.lora
     config = lora.parent / _CONFIG
-    if not lora.is_file() or not config.is_file():
+    if not lora.exists() or not config.is_file():
         raise StateError(f"{done.lora}: the weights of bake {done.id} are not here", hint="dsk bake makes them again")
     target = out or _free_name(lora.parent / "samples")
     options = [part for prompt in prompts for part in ("--prompt", prompt)]
     options += ["--seed", str(seed)] if seed is not None else []
-    _run(["sample", str(config), "--lora", str(lora), "--out", str(target), *options])
+    run_trainer(["sample", str(config), "--lora", str(lora), "--out", str(target), *options])
     return target
 
 

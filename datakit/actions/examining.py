@@ -243,11 +243,13 @@ def _leftovers(dataset: Dataset) -> Iterator[Check]:
             *dataset.objects_folder.glob("pack/tmp_*"),
         ],
         "locks of git": list({path.resolve(): path for path in locks}.values()),
+        "old caches": [path for path in (dataset.private / "latents").rglob("*") if path.is_file()],
         "damaged bytes": [path for path in (dataset.private / LOST).rglob("*") if path.is_file()],
     }
     cures = {
         "temporary files": "the next operation removes its own; git gc those of git",
         "locks of git": "if no git command is running, delete them",
+        "old caches": "nothing reads them any more: delete .dsk/latents",
         "damaged bytes": f"what dsk verify set aside: delete .dsk/{LOST} when you need it no more",
     }
     found = False

@@ -31,7 +31,10 @@ STAGES: Family[Stage] = Family("stages", Stage, "STAGE", word="stage")
 BAKE: Final = "bake"
 LINT: Final = "lint"
 PUBLISH: Final = "publish"
-BAKE_TABLES: Final = ("model", "adapter", "objective", "optimizer", "train", "sample")
+BAKE_TABLES: Final = (
+    *("model", "text", "dataset", "captions", "adapter", "objective", "timesteps"),
+    *("noise", "loss", "optimizer", "train", "sample", "output"),
+)
 """Of `[bake]`; what may stand in them the trainer says."""
 
 

@@ -26,8 +26,8 @@ _HEAD: Final = """\
 """
 _BAKE: Final = """
 [bake]
-# Settings of the trainer, passed on to it: tables model, adapter, objective, optimizer, train and sample.
-# `python -m trainer fields` lists them all.
+# Settings of the trainer, passed on to it: tables model, text, dataset, captions, adapter,
+# objective, timesteps, noise, loss, optimizer, train, sample and output. `python -m trainer fields` lists them all.
 """
 
 

@@ -69,6 +69,7 @@ COMMANDS: Final[dict[str, Entry]] = {
     "push": Entry("push", "Send what is new here to another copy.", "Branches"),
     "verify": Entry("verify", "Read every byte again, and repair what is damaged.", "Care"),
     "doctor": Entry("doctor", "Show how this dataset and this computer stand.", "Care"),
+    "classgen": Entry("classgen", "Make regularization pictures with the base model.", "Bake"),
     "bake": Entry("bake", "Train on the export.", "Bake"),
     "sample": Entry("sample", "Draw pictures with a bake, before and after.", "Bake"),
 }

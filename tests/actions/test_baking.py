@@ -14,8 +14,9 @@ from collections.abc import Callable
 import pytest
 
 from datakit.actions.advancing import advance
-from datakit.actions.baking import _ledger, _read_result, latest_bake
+from datakit.actions.baking import _folder, _ledger, _read_result, latest_bake
 from datakit.actions.project import Project, open_project
+from datakit.actions.trainerprogram import trainer_settings
 from datakit.errors import InputError
 
 SETTINGS = """\
@@ -80,8 +81,41 @@ def test_a_ledger_entry_of_a_plain_bake_can_be_read_back(advanced: Project) -> N
     project = open_project(root)
     done = _read_result(project, folder, _current_manifest(project))
     (root / "bakes").mkdir()
+    assert "ignored" not in _ledger(done), "what is empty is left out"
     (root / "bakes/2026-01-01-001.toml").write_text(_ledger(done))
     assert latest_bake(project) == done
     (root / "bakes/2026-01-02-001.toml").write_text("id = 5\n")
     with pytest.raises(InputError, match="no ledger entry"):
         latest_bake(project)
+
+
+def test_a_second_bake_at_the_same_time_leaves_the_first_ones_folder_alone(advanced: Project) -> None:
+    fcntl = pytest.importorskip("fcntl", reason="no locks of folders here")
+    root = advanced.dataset.root
+    (root / "dsk.toml").write_text(SETTINGS)
+    advance(open_project(root))
+    project = open_project(root)
+    folder = _folder(project, trainer_settings(project))
+    before = {path.name for path in folder.iterdir()}
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)  # As the trainer of the first does, before it has written anything.
+        command = [sys.executable, "-m", "datakit", "bake"]
+        second = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    finally:
+        os.close(handle)
+    assert second.returncode == 8, second.stderr
+    assert "another run is writing here" in second.stderr
+    assert {path.name for path in folder.iterdir()} == before
+
+
+def test_a_bake_that_is_refused_leaves_nothing_and_says_where_to_look(advanced: Project) -> None:
+    root = advanced.dataset.root
+    (root / "dsk.toml").write_text(SETTINGS.replace("steps = 30", "stepps = 30"))
+    advance(open_project(root))
+    command = [sys.executable, "-m", "datakit", "bake"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == 3
+    assert "unknown key 'stepps' in [train]" in done.stderr
+    assert "its [train] is [bake.train]" in done.stderr
+    assert list((root / ".dsk/bakes").iterdir()) == []

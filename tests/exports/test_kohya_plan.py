@@ -18,7 +18,7 @@ from datakit.exports.settings import Common
 from trainer.data.dataset_toml import Fallback, read
 
 # Keys of the schemas of sd-scripts' library/config_util.py that may stand in a subset, by the kind of its dataset.
-ALL = {"image_dir": str, "num_repeats": int}
+ALL = {"image_dir": str, "num_repeats": int, "custom_attributes": dict}
 DREAMBOOTH = {**ALL, "class_tokens": str, "is_reg": bool}
 CONTROLNET = {**ALL, "conditioning_data_dir": str}
 DATASET = {
@@ -124,7 +124,7 @@ def test_a_subset_with_masks_for_some_is_parted() -> None:
 @pytest.mark.parametrize(
     ("subsets", "common", "words"),
     [
-        ([subset("a", item("a/x"), loss_weight=2.0)], {}, "no place for loss weights but of regularization images: a"),
+        ([subset("a", item("a/x"), loss_weight=2.0)], {}, "no notice of loss weights but of regularization images"),
         (
             [subset("a", item("a/x")), subset("r", item("r/x"), is_reg=True, loss_weight=0.5)],
             {},
@@ -257,3 +257,27 @@ def test_the_trainer_reads_back_what_was_asked_for(tmp_path: Path) -> None:
     (size,) = read(tmp_path / "dataset.toml", Fallback(1, 512))
     assert (size.buckets.resolution_px, size.buckets.min_px, size.batch_size) == ((128, 96), 64, 2)
     assert [one.num_repeats for one in size.subsets] == [3, 7]
+
+
+def test_loss_weights_are_for_dsk_s_own_trainer(tmp_path: Path) -> None:
+    made = plan(
+        subset("a", item("a/x"), loss_weight=0.5, repeats=2),
+        subset("b", item("b/x", mask=True), loss_weight=3.0),
+        subset("c", item("c/x")),
+        subset("r", item("r/x"), is_reg=True, loss_weight=0.7),
+        subset("h", item("h/x"), is_validation=True, loss_weight=4.0),
+        own={"image_dirs": "relative"},
+    )
+    tables(made)
+    text = made.texts["dataset.toml"].decode()
+    assert "custom_attributes = {loss_weight = 0.5}" in text
+    for path in {*made.images, *made.texts}:
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / "dataset.toml").write_text(text)
+    found = {
+        one.image_dir.name: one.loss_weight
+        for s in read(tmp_path / "dataset.toml", Fallback(1, 512))
+        for one in s.subsets
+    }
+    assert found == {"2_a": 0.5, "1_b": 3.0, "1_c": 1.0, "1_r": 0.7, "1_h": 1.0}
+    assert any("dsk bake does: a, b" in warning for warning in made.warnings)

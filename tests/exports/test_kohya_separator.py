@@ -11,7 +11,7 @@ from profile_cases import CASES, KEY, prompts, read_case
 
 from datakit.exports.formats.kohya import EXPORT
 from datakit.exports.model import Plan
-from trainer.data.captions import draw
+from trainer.data.captions import DrawKey, draw
 from trainer.data.dataset_toml import CaptionRule, Fallback, read
 
 FIXED = ["sks", "1girl", "male focus", "souryuu asuka langley", "neon genesis evangelion", "wlop"]
@@ -44,8 +44,7 @@ def test_what_stands_before_it_never_moves(tmp_path: Path, prompt: str) -> None:
     assert made.texts["1_a/x.txt"].decode() == prompt
     found = rule(tmp_path, made)
     drawn = [
-        draw(made.texts["1_a/x.txt"].decode(), found, run_seed=1, item="a/x", epoch=epoch).split(", ")
-        for epoch in range(20)
+        draw([made.texts["1_a/x.txt"].decode()], found, key=DrawKey(1, "a/x", epoch)).split(", ") for epoch in range(20)
     ]
     assert all(tags[: len(FIXED)] == FIXED for tags in drawn)
     assert len({tuple(tags) for tags in drawn}) > 10

@@ -10,8 +10,8 @@ from datakit.lint.engine import RULES
 from datakit.lint.targets.model import TARGETS, Target
 from datakit.model.item import IMAGE_EXTENSIONS
 from trainer.data.dataset_toml import Fallback, read
-from trainer.data.images import read_pixels
 from trainer.data.items import Dataset, find
+from trainer.data.pixels import View, read_view
 from trainer.data.sampler import Entry, batches
 from trainer.errors import DatasetError
 
@@ -68,7 +68,7 @@ def loaded(folder: Path) -> Dataset:
     return find(read(folder.parent / "dataset.toml", Fallback(batch_size=1, resolution_px=64)))
 
 
-@pytest.mark.parametrize("extension", sorted({"png", "jpg", "jpeg", "webp", "bmp", "gif", "tif", "tiff"}))
+@pytest.mark.parametrize("extension", sorted({"png", "jpg", "jpeg", "webp", "bmp", "avif", "gif", "tif", "tiff"}))
 def test_dsk_reads_the_extensions_that_are_said(folder: Path, extension: str) -> None:
     put(folder, f"one.{extension}")
     put(folder, "other.png")
@@ -113,7 +113,7 @@ def test_dsk_turns_images_as_is_said(folder: Path) -> None:
 def test_dsk_lays_below_transparency_what_is_said(folder: Path) -> None:
     put(folder, "one.png", mode="RGBA", colour=(*RED, 0))
     item = loaded(folder).items[0]
-    pixels = read_pixels(item.path, item.fit, interpolation="lanczos")
+    pixels, _ = read_view(item, View())
     assert DSK.alpha == "white"
     assert np.all(pixels == 1.0)
 
@@ -125,13 +125,15 @@ def test_dsk_keeps_short_buckets_as_is_said() -> None:
 
 
 def test_dsk_trains_the_whole_of_a_long_caption() -> None:
-    clip_text = pytest.importorskip("trainer.families._clip_text")
     pytest.importorskip("transformers", reason="the tokenizer of the trainer comes with transformers")
+    from trainer.contracts.model import TextRule
+    from trainer.families import _chunks, _clip_text
+
     caption = ", ".join(f"tag {number}" for number in range(300))
-    rows = clip_text.chunks(caption)
-    inside = [number for row in rows for number in row[1 : row.index(clip_text.END)]]
+    rows = _chunks.rows(caption, TextRule(), pad=49407)
+    inside = [number for row in rows for number in row[1 : row.index(_clip_text.END)]]
     assert len(rows) > 3
-    assert inside == clip_text.token_ids(caption)
+    assert inside == _clip_text.token_ids(caption)
 
 
 def test_dsk_stops_at_an_empty_caption(folder: Path) -> None:

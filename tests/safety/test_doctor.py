@@ -67,6 +67,8 @@ def test_what_is_wrong_is_named_with_its_cure(advanced: Project, git: Git) -> No
     hook.chmod(0o755)
     (root / ".dsk/lost/x").mkdir(parents=True)
     (root / ".dsk/lost/x/wip.png").write_bytes(b"damaged")
+    (root / ".dsk/latents").mkdir()
+    (root / ".dsk/latents/x.safetensors").write_bytes(b"old")
     (root / ".dsk/journal.json").write_text("{}")
     (root / ".git/refs/heads/main.lock").touch()
     found = checks(advanced)
@@ -77,6 +79,7 @@ def test_what_is_wrong_is_named_with_its_cure(advanced: Project, git: Git) -> No
     assert "core.trustctime" in found["git config"].what
     assert "pre-commit" in found["hooks"].what
     assert "delete .dsk/lost" in found["damaged bytes"].cure
+    assert "delete .dsk/latents" in found["old caches"].cure
     assert "interrupted" in found["journal"].what
     assert "main.lock" in found["locks of git"].what
 

@@ -28,7 +28,7 @@ def command(force: bool, as_json: bool) -> None:
         f"baked {done.id} from commit {done.commit[:10]}: {done.images} images, {done.steps} steps, "
         f"loss {done.first_loss:.4f} → {done.final_loss:.4f} in {done.seconds:.0f} s on {done.device}"
     )
-    say(f"lora:     {done.lora}")
+    say(f"made:     {done.lora}")
     if done.grid:
         say(f"pictures: {done.grid}")
     for line in in_words(done.ignored, listed_in=LEDGER.format(done.id)):

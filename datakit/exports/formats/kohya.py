@@ -20,6 +20,8 @@ and `masks/`.
   subset with masks for some images, these are `<repeats>_<subset>-masked`. Images without train wholly.
 - Regularization images are used as often as there are images to train in the same dataset: those with masks do not
   count. Their loss weight is `--prior_loss_weight`, one for all.
+- Each subset's loss weight is `custom_attributes = { loss_weight = 0.5 }` too: dsk bake heeds it, sd-scripts lets it
+  stand and trains without it.
 - Finetune metadata knows neither of these; repeats of all images are `--dataset_repeats`.
 
 Source: kohya-ss/sd-scripts library/config_util.py (schema, fallbacks), library/train_util.py (captions, extensions,
@@ -62,7 +64,7 @@ def _plan(material: Material) -> Plan:
     plan = plan_folders(material, found, class_tokens=True)
     is_absolute = material.settings.image_dirs == "absolute"
     texts = plan.texts | {"dataset.toml": dataset_toml(material, found, is_absolute=is_absolute).encode()}
-    notes = [*_bare(found), *warnings(material, found), *_to_be_told(material, found)]
+    notes = [*_bare(found), *_weighted(material), *warnings(material, found), *_to_be_told(material, found)]
     if material.settings.metadata:
         texts["metadata.json"] = _metadata(material, found).encode()
         notes += _metadata_warnings(found)
@@ -84,12 +86,19 @@ def _to_be_told(material: Material, found: Sequence[Place]) -> Iterator[str]:
 def warnings(material: Material, found: Sequence[Place]) -> Iterator[str]:
     """What sd-scripts cannot hold."""
     yield from _mask_warnings(material, found)
-    weighted = [one.name for one in material.subsets if one.loss_weight != 1.0 and not one.is_reg]
-    if weighted:
-        yield f"sd-scripts has no place for loss weights but of regularization images: {some(weighted)}"
     if prior_loss_weight(material) is None:
         yield "sd-scripts has one loss weight for all regularization images, and they have several: it is left at 1"
     yield from bucket_warnings(material)
+
+
+def weighted(material: Material) -> list[str]:
+    """Names of subsets whose loss weight sd-scripts cannot hold."""
+    return [one.name for one in material.subsets if one.loss_weight != 1.0 and not one.is_reg]
+
+
+def _weighted(material: Material) -> Iterator[str]:
+    if names := weighted(material):
+        yield f"sd-scripts takes no notice of loss weights but of regularization images, dsk bake does: {some(names)}"
 
 
 def _bare(found: Sequence[Place]) -> Iterator[str]:
@@ -181,12 +190,24 @@ def _subset(place: Place, material: Material, is_absolute: bool) -> dict[str, An
     held: dict[str, Any] = {
         "image_dir": material.place(place.folder, absolute=is_absolute),
         "num_repeats": 1 if subset.is_validation else subset.repeats,
+        **_attributes(place),
     }
     if place.masks:
         return held | {"conditioning_data_dir": material.place(place.masks, absolute=is_absolute)}
     if subset.class_tokens:
         held["class_tokens"] = subset.class_tokens
     return held | ({"is_reg": True} if subset.is_reg else {})
+
+
+def _attributes(place: Place) -> dict[str, Any]:
+    """The loss weight; written in one line, since that is how people write such a table."""
+    import tomlkit
+
+    if place.subset.loss_weight == 1.0 or place.subset.is_validation:
+        return {}
+    table = tomlkit.inline_table()
+    table["loss_weight"] = place.subset.loss_weight
+    return {"custom_attributes": table}
 
 
 def _metadata(material: Material, found: Sequence[Place]) -> str:
@@ -226,7 +247,7 @@ EXPORT = Export(
     name="kohya",
     target="sd-scripts",
     mends=frozenset({"multi-line-caption", "orphaned-caption"}),
-    version=3,
+    version=4,
     can=frozenset(
         {
             *("repeats", "loss-weight", "reg", "validation", "masks", "class-tokens", "resolution", "batch-size"),

@@ -29,7 +29,7 @@ import msgspec
 from datakit.exports.configs.kohyagui import arguments
 from datakit.exports.configs.sdscripts import output_dir, prior_loss_weight
 from datakit.exports.expressing import bare, some
-from datakit.exports.formats.kohya import dataset_toml, warnings
+from datakit.exports.formats.kohya import dataset_toml, warnings, weighted
 from datakit.exports.layout import REG, Place, members, places, plan_folders, separator_of
 from datakit.exports.model import Export, Material, Plan
 from datakit.exports.recipes.model import Recipe
@@ -66,6 +66,8 @@ def _needs_toml(material: Material, found: Sequence[Place]) -> bool:
 
 
 def _warnings(material: Material, found: Sequence[Place]) -> Iterator[str]:
+    if names := weighted(material):
+        yield f"sd-scripts has no place for loss weights but of regularization images: {some(names)}"
     yield from warnings(material, found)
     untold = bare((place.subset, item) for place, item in members(found))
     if untold and _needs_toml(material, found):
@@ -117,7 +119,7 @@ EXPORT = Export(
     name="kohya-gui",
     target="sd-scripts",
     mends=frozenset({"multi-line-caption", "orphaned-caption"}),
-    version=1,
+    version=2,
     extensions=frozenset({"png", "jpg", "webp"}),
     can=frozenset(
         {

@@ -106,12 +106,12 @@ def _shrunk(size_px: Size, area: int, step_px: int) -> Size:
     ideal = math.sqrt(area * aspect)
     width, height = _stepped(ideal, step_px), _stepped(area / ideal, step_px)
     by_width = abs(width / _stepped(width / aspect, step_px) - aspect)
-    by_height = abs(_stepped(height * aspect, step_px) / height - aspect)
+    by_height = abs(_stepped(height * aspect, step_px, least=0) / height - aspect)
     if by_width < by_height:
         return width, int(width / aspect + 0.5)
     return int(height * aspect + 0.5), height
 
 
-def _stepped(length: float, step_px: int) -> int:
+def _stepped(length: float, step_px: int, *, least: int | None = None) -> int:
     whole = int(length + 0.5)
-    return max(step_px, whole - whole % step_px)
+    return max(step_px if least is None else least, whole - whole % step_px)

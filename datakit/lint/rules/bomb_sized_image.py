@@ -2,7 +2,7 @@
 
 ## What it does
 Tells of images of more than 178,956,970 pixels, Pillow's limit against files that unpack to more than a
-machine holds. With `--for dsk` half as many are told, since that trainer takes Pillow's warning for an error.
+machine holds. With `--for dsk` none are told, since that trainer opens all that is decoded here.
 Over 200 million pixels nothing is decoded here either: that is an unreadable-image.
 
 ## Why is this bad?
@@ -33,7 +33,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Annotated, Final
+from typing import Annotated
 
 import msgspec
 
@@ -41,9 +41,6 @@ from datakit.images.looks import MEASURED
 from datakit.lint.collection import ALL_STAGES, Collection
 from datakit.lint.facts.pictures import PILLOW_LIMIT_PX, cure, readable, shown_size
 from datakit.lint.model import Effect, Finding, Rule
-
-_STRICT: Final = "dsk"
-"""The trainer that takes Pillow's warning, at half of its limit, for an error."""
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,8 +53,6 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 def check(collection: Collection) -> Iterator[Finding]:
     """One finding for each image that a trainer refuses to open."""
     limit = collection.context.option(Options).max_px
-    if any(target.name == _STRICT for target in collection.context.targets):
-        limit //= 2
     hint = cure(
         collection, in_dataset="the step limit of [[edited.steps]] makes it smaller", in_folder="make it smaller"
     )
@@ -86,6 +81,6 @@ RULE = Rule(
     effects={
         "sd-scripts": Effect("error", "stops with DecompressionBombError", "library/train_util.py, load_image"),
         "naifu": Effect("error", "leaves the image out", "data/image_storage.py, DirectoryImageStore"),
-        "dsk": Effect("error", "stops before the first step", "trainer/data/images.py, read_size"),
+        "dsk": Effect("off", "reads up to 200 million pixels", "trainer/data/decoding.py, MAX_PIXELS"),
     },
 )

@@ -63,6 +63,6 @@ RULE = Rule(
     fix_safety="safe",
     effects={
         "sd-scripts": Effect("warning", "makes it part of the first tag", "library/train_util.py, read_caption"),
-        "dsk": Effect("off", "takes it off", "trainer/data/items.py"),
+        "dsk": Effect("off", "takes it off", "trainer/data/caption_files.py"),
     },
 )

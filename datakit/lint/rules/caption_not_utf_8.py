@@ -138,6 +138,6 @@ RULE = Rule(
         "sd-scripts": Effect("error", "stops with a UnicodeDecodeError", "library/train_util.py, read_caption"),
         "diffusion-pipe": Effect("warning", "reads it in the computer's encoding", "utils/dataset.py"),
         "naifu": Effect("warning", "reads it in the computer's encoding", "data/image_storage.py"),
-        "dsk": Effect("error", "stops and names the file", "trainer/data/items.py"),
+        "dsk": Effect("error", "stops and names the file", "trainer/data/caption_files.py"),
     },
 )

@@ -65,6 +65,6 @@ RULE = Rule(
     effects={
         "sd-scripts": Effect("off", "takes it for a plain line end", "library/train_util.py, read_caption"),
         "simpletuner": Effect("warning", "leaves it at the end of the caption", "simpletuner/helpers/prompts.py"),
-        "dsk": Effect("off", "takes it for a plain line end", "trainer/data/items.py"),
+        "dsk": Effect("off", "takes it for a plain line end", "trainer/data/caption_files.py"),
     },
 )

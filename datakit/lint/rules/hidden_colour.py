@@ -86,6 +86,6 @@ RULE = Rule(
         "ai-toolkit": Effect("error", "trains the hidden colours", "toolkit/dataloader_mixins.py"),
         "naifu": Effect("off", "lays the image on white", "data/image_storage.py, get_raw_entry"),
         "diffusion-pipe": Effect("off", "lays the image on white", "models/base.py, convert_crop_and_resize"),
-        "dsk": Effect("off", "lays the image on white", "trainer/data/images.py, flattened"),
+        "dsk": Effect("off", "lays the image on white", "trainer/data/decoding.py, flattened"),
     },
 )

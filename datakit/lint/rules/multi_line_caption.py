@@ -111,6 +111,6 @@ RULE = Rule(
         "ai-toolkit": Effect("off", "trains the whole text", "toolkit/dataloader_mixins.py"),
         "diffusion-pipe": Effect("off", "trains the whole text", "utils/dataset.py"),
         "naifu": Effect("off", "trains the whole text", "data/image_storage.py"),
-        "dsk": Effect("warning", "trains the first line alone and says so", "trainer/data/items.py"),
+        "dsk": Effect("warning", "trains the first line alone and says so", "trainer/data/caption_files.py"),
     },
 )

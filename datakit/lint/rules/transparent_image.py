@@ -68,6 +68,6 @@ RULE = Rule(
         "ai-toolkit": Effect("error", "trains the colour hidden below", "toolkit/dataloader_mixins.py"),
         "naifu": Effect("info", "lays it on white", "data/image_storage.py, get_raw_entry"),
         "diffusion-pipe": Effect("info", "lays it on white", "models/base.py, convert_crop_and_resize"),
-        "dsk": Effect("info", "lays it on white", "trainer/data/images.py, flattened"),
+        "dsk": Effect("info", "lays it on white", "trainer/data/decoding.py, flattened"),
     },
 )

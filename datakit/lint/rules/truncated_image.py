@@ -57,6 +57,6 @@ RULE = Rule(
         "sd-scripts": Effect("error", "stops when the image's turn comes", "library/train_util.py, load_image"),
         "onetrainer": Effect("error", "stops when the image's turn comes", "mgds: pipelineModules/LoadImage.py"),
         "naifu": Effect("error", "stops when the image's turn comes", "data/image_storage.py, get_raw_entry"),
-        "dsk": Effect("error", "stops when the image's turn comes", "trainer/data/images.py, read_pixels"),
+        "dsk": Effect("error", "stops when the image's turn comes", "trainer/data/pixels.py, read_view"),
     },
 )

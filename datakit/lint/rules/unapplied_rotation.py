@@ -78,6 +78,6 @@ RULE = Rule(
         "onetrainer": Effect("off", "turns the image", "mgds: pipelineModules/LoadImage.py"),
         "simpletuner": Effect("off", "turns the image"),
         "ai-toolkit": Effect("off", "turns the image", "toolkit/dataloader_mixins.py"),
-        "dsk": Effect("off", "turns the image", "trainer/data/images.py, read_pixels"),
+        "dsk": Effect("off", "turns the image", "trainer/data/decoding.py, upright"),
     },
 )

@@ -83,6 +83,6 @@ RULE = Rule(
         "ai-toolkit": Effect("error", "does not see the image", "toolkit/data_loader.py"),
         "diffusion-pipe": Effect("warning", "leaves the image out with a warning", "utils/dataset.py"),
         "naifu": Effect("error", "does not see the image", "data/image_storage.py, image_suffix"),
-        "dsk": Effect("error", "does not see the image", "trainer/data/items.py, EXTENSIONS"),
+        "dsk": Effect("error", "does not see the image", "trainer/data/decoding.py, extensions"),
     },
 )

@@ -57,6 +57,6 @@ RULE = Rule(
         "sd-scripts": Effect("error", "stops when the image's turn comes", "library/train_util.py, load_image"),
         "onetrainer": Effect("error", "stops when the image's turn comes", "mgds: pipelineModules/LoadImage.py"),
         "naifu": Effect("error", "leaves it out or stops at it", "data/image_storage.py, DirectoryImageStore"),
-        "dsk": Effect("error", "stops before the first step", "trainer/data/images.py, read_size"),
+        "dsk": Effect("error", "stops before the first step", "trainer/data/decoding.py, read_size"),
     },
 )

@@ -62,6 +62,6 @@ RULE = Rule(
     fix_safety="safe",
     effects={
         "sd-scripts": Effect("error", "stops with a UnicodeDecodeError", "library/train_util.py, read_caption"),
-        "dsk": Effect("error", "stops and names the file", "trainer/data/items.py"),
+        "dsk": Effect("error", "stops and names the file", "trainer/data/caption_files.py"),
     },
 )

@@ -1,0 +1,1 @@
+"""What is made with a base model beside training."""

@@ -1,0 +1,224 @@
+"""DreamBooth's regularization pictures: what the base model makes of a class prompt, without any adapter.
+
+Ruiz et al. 2023 (arXiv 2208.12242), section 3.2: trained beside the subject's pictures, they keep what the model
+knew of the class. A picture follows from (seed, its number) and the settings alone, and says so in its PNG text;
+its caption lies beside it. A folder that was begun is finished: whole pictures of the same request are kept.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+from trainer import assembling
+from trainer.atomic import make_folder, remove_leftovers, write_file
+from trainer.contracts.model import Condition, Geometry, Model
+from trainer.contracts.objective import NoisePath, Objective
+from trainer.data.wildcards import chosen
+from trainer.errors import InterruptedRun, StateError
+from trainer.lock import exclusive
+from trainer.plan import Plan
+from trainer.registry import OBJECTIVES
+from trainer.sampling import ddim, grid
+from trainer.seeds import normal, seed_for, unit
+from trainer.tools.asking import ClassRequest
+
+MARK, SUBSET = "classgen.json", "dataset.toml"
+"""Files of the folder beside the pictures: what they are, and how they are trained with."""
+GENERATOR = "dsk classgen"
+_SLUG_LETTERS = 40
+
+
+@dataclass(frozen=True)
+class Painter:
+    """A base model, ready to be asked."""
+
+    model: Model
+    objective: Objective
+    path: NoisePath
+    stride_px: int
+    base: str
+    """How the pictures' texts call it."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One picture to be made."""
+
+    number: int
+    """From 1."""
+    prompt: str
+    size_px: tuple[int, int]
+    seed: int
+    """With it `sample` makes the same picture."""
+
+    @property
+    def name(self) -> str:
+        """Of its files, without extension."""
+        slug = re.sub(r"[^a-z0-9]+", "-", self.prompt.lower())[:_SLUG_LETTERS].strip("-")
+        return f"{slug or 'picture'}_{self.number:04}"
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a folder holds now."""
+
+    new: int
+    kept: int
+
+
+def wanted(request: ClassRequest) -> list[Wanted]:
+    """Every picture of a request: the first ones of a longer request are those of a shorter one."""
+    made = []
+    for place in range(request.count):
+        number = place + 1
+        prompt = request.prompts[place % len(request.prompts)]
+        drawn = chosen(prompt, partial(unit, request.seed, number, "choice"))
+        size_px = request.sizes_px[place // len(request.prompts) % len(request.sizes_px)]
+        made.append(Wanted(number, drawn, size_px, seed_for(request.seed, number, "class") >> 31))
+    return made
+
+
+def painter(made: Plan) -> Painter:
+    """Loads the base. Raises ConfigError, BaseModelError."""
+    objective = OBJECTIVES.load(made.objective, field="objective.name")
+    noise_path = objective.path(made.zero_terminal_snr)
+    given = made.config.model
+    base = Path(given.base).name or f"{made.family.name}, random weights of seed {given.seed}"
+    return Painter(assembling.load_model(made), objective, noise_path, made.family.latent_stride_px, base)
+
+
+def make(
+    painter: Painter, request: ClassRequest, *, folder: Path, stop: Callable[[], bool], tell: Callable[[int], None]
+) -> Made:
+    """Writes what the folder lacks; `tell` hears of each new picture's number.
+
+    Raises StateError where another request's pictures lie there, InterruptedRun where `stop` says so, WriteError.
+    """
+    make_folder(folder)
+    with exclusive(folder):
+        remove_leftovers(folder, "*")
+        every = wanted(request)
+        todo = [one for one in every if not _is_there(folder, one, facts=_facts(painter, request, one))]
+        done = 0
+        for batch in _batches(todo, request.batch_size):
+            if stop():
+                left = len(todo) - done
+                raise InterruptedRun(f"stopped, {left} pictures to go", hint="the same command goes on")
+            for one, picture in zip(batch, _paint(painter, request, batch), strict=True):
+                _write(folder, one, picture, facts=_facts(painter, request, one))
+                done += 1
+                tell(one.number)
+        _describe(painter, request, folder, every=every)
+    return Made(done, len(every) - done)
+
+
+def _facts(painter: Painter, request: ClassRequest, one: Wanted) -> dict[str, str]:
+    """What decides the picture, as its PNG says it."""
+    return {
+        "Software": GENERATOR,
+        "prompt": one.prompt,
+        "negative": request.negative,
+        "seed": str(one.seed),
+        "steps": str(request.steps),
+        "guidance": f"{request.guidance:g}",
+        "objective": painter.objective.name,
+        "base": painter.base,
+    }
+
+
+def _is_there(folder: Path, one: Wanted, *, facts: dict[str, str]) -> bool:
+    path = folder / f"{one.name}.png"
+    try:
+        with Image.open(path) as picture:
+            picture.load()
+            said, size_px = dict(getattr(picture, "text", {})), picture.size
+    except FileNotFoundError:
+        return False
+    except (OSError, SyntaxError):
+        return False  # cut short: it is made again
+    if said != facts or size_px != one.size_px:
+        differing = next((name for name in facts if said.get(name) != facts[name]), "size")
+        raise StateError(
+            f"{path}: is a picture of another request (its {differing} differs)",
+            hint="choose another folder with --out",
+        )
+    try:
+        return path.with_suffix(".txt").read_text("utf-8") == one.prompt
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def _batches(todo: Sequence[Wanted], size: int) -> Iterator[list[Wanted]]:
+    """Pictures of one size."""
+    by_size = sorted(todo, key=lambda one: one.size_px)
+    for _, group in groupby(by_size, key=lambda one: one.size_px):
+        rows = list(group)
+        yield from (rows[start : start + size] for start in range(0, len(rows), size))
+
+
+@torch.no_grad()
+def _paint(painter: Painter, request: ClassRequest, batch: Sequence[Wanted]) -> list[Image.Image]:
+    """One picture for each, in their order."""
+    texts = painter.model.encode_text([one.prompt for one in batch])
+    unwanted = painter.model.encode_text([request.negative])[0] if request.guidance != 1.0 else None
+    pictures: dict[int, Image.Image] = {}
+    # Texts of other lengths would be filled up, which changes what they say.
+    for rows in _alike(texts):
+        some = [batch[row] for row in rows]
+        geometry = [Geometry(one.size_px, (0, 0), one.size_px) for one in some]
+        condition = painter.model.assemble([texts[row] for row in rows], geometry)
+        against = None if unwanted is None else painter.model.assemble([unwanted] * len(some), geometry)
+        guide = ddim.Guide(condition, against, request.guidance, 0.0)
+        pictures |= zip(rows, _denoised(painter, request, some, guide=guide), strict=True)
+    return [pictures[row] for row in range(len(batch))]
+
+
+def _alike(texts: Sequence[Condition]) -> Iterable[list[int]]:
+    """The places of texts of equal shape."""
+    found: dict[tuple[object, ...], list[int]] = {}
+    for row, text in enumerate(texts):
+        found.setdefault(tuple((name, tensor.shape) for name, tensor in text.items()), []).append(row)
+    return found.values()
+
+
+def _denoised(
+    painter: Painter, request: ClassRequest, some: Sequence[Wanted], *, guide: ddim.Guide
+) -> list[Image.Image]:
+    width, height = (side // painter.stride_px for side in some[0].size_px)
+    shape = (painter.model.latent_channels, height, width)
+    noise = torch.stack([normal(shape, one.seed, 0, "sample") for one in some]).to(painter.model.device)
+    way = painter.path.sampling_times(request.steps).tolist()
+    clean = ddim.denoise(painter.model, painter.objective, path=painter.path, noise=noise, way=way, guide=guide)
+    return [ddim.to_picture(pixels) for pixels in painter.model.decode(clean)]
+
+
+def _write(folder: Path, one: Wanted, picture: Image.Image, *, facts: dict[str, str]) -> None:
+    # The caption first: a picture that is there has one.
+    write_file(folder / f"{one.name}.txt", one.prompt.encode(), durable=False)
+    write_file(folder / f"{one.name}.png", grid.png(picture, list(facts.items())), durable=False)
+
+
+def _describe(painter: Painter, request: ClassRequest, folder: Path, *, every: Sequence[Wanted]) -> None:
+    told = {
+        f"{one.name}.png": {name: value for name, value in _facts(painter, request, one).items() if name != "Software"}
+        for one in every
+    }
+    mark = {"generator": GENERATOR, "pictures": told}
+    write_file(folder / MARK, (json.dumps(mark, ensure_ascii=False, indent=1) + "\n").encode())
+    write_file(folder / SUBSET, subset(folder, every[0].prompt).encode())
+
+
+def subset(folder: Path, class_tokens: str) -> str:
+    """The rows of a dataset TOML that train beside others with these pictures."""
+    rows = {"image_dir": str(folder.absolute()), "class_tokens": class_tokens, "caption_extension": ".txt"}
+    text = [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in rows.items()]
+    return "\n".join(["[[datasets]]", "[[datasets.subsets]]", *text, "is_reg = true", "num_repeats = 1", ""])
