@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-peers bench bench-import bench-history bench-stages bench-looks bench-tags bench-lint bench-export lint docs clean distclean
+.PHONY: help demo test test-slow test-peers bench bench-import bench-history bench-stages bench-looks bench-tags bench-lint bench-export bench-cache lint docs clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -54,6 +54,9 @@ bench-lint: $(STAMP) ## lint of 10,000 and 100,000 images with captions against 
 
 bench-export: $(STAMP) ## export of 10,000 items elsewhere: the first time, again, after one edit
 	@$(BIN)/python -m tests.benchmarks.bench_export $(ARGS)
+
+bench-cache: $(STAMP) ## 1,000 cached latents against a .npz file each, and the start with 100,000
+	@$(BIN)/python -m tests.benchmarks.bench_cache $(ARGS)
 
 lint: $(STAMP) ## ruff, mypy --strict, the import contracts
 	$(BIN)/ruff check .

@@ -215,8 +215,8 @@ def _rule_link(rule: Rule) -> str:
 def trainer_page() -> str:
     """Every setting of a training run."""
     parts = [
-        "\n# Settings of a training run\n\nIn dsk.toml each table is `[bake.<table>]`; `dataset` and `output` are "
-        "set by `dsk bake`.\n"
+        "\n# Settings of a training run\n\nIn dsk.toml each table is `[bake.<table>]`; `dsk bake` itself sets where "
+        "the data, the caches and the results lie. What they mean: [training](../training.md).\n"
     ]
     section = ""
     for section_name, name, default, text in defaults():

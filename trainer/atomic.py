@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -39,12 +39,18 @@ def make_folder(path: Path) -> None:
 
 def write_file(path: Path, content: bytes, *, durable: bool = True) -> None:
     """Writes beside, syncs if `durable`, and renames into place. Raises WriteError."""
+    write_pieces(path, [content], durable=durable)
+
+
+def write_pieces(path: Path, pieces: Iterable[bytes | memoryview], *, durable: bool = True) -> None:
+    """As `write_file`, of pieces that are made one at a time. Raises WriteError, and what making them raises."""
     with _told(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         try:
             with os.fdopen(handle, "wb") as file:
-                file.write(content)
+                for piece in pieces:
+                    file.write(piece)
                 file.flush()
                 if durable:
                     os.fsync(file.fileno())

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -21,7 +21,7 @@ CONFIG = click.argument("config", type=click.Path(path_type=Path))
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 def cli() -> None:
-    """Trains an adapter on a folder of captioned pictures.
+    """Trains a LoRA, a network or a word on a folder of captioned pictures.
 
     CONFIG is a TOML of the run; `fields` lists all that it may say.
     """
@@ -51,27 +51,63 @@ def run(config: Path, dry_run: bool, *, restart: bool) -> None:
 
 @cli.command()
 @CONFIG
-@click.option("--lora", required=True, type=click.Path(path_type=Path), help="The LoRA file.")
+@click.option("--lora", required=True, type=click.Path(path_type=Path), help="The LoRA, checkpoint or embedding.")
 @click.option("--prompt", "prompts", multiple=True, help="One row each; default: those of the config.")
 @click.option("--out", default=Path("grid.png"), show_default=True, type=click.Path(path_type=Path), help="The PNG.")
 @click.option("--seed", type=click.IntRange(min=0), help="Of the starting noise; default: that of the config.")
 def sample(config: Path, lora: Path, *, prompts: tuple[str, ...], out: Path, seed: int | None) -> None:
-    """Makes a sheet of pictures, without and with a LoRA, from the same seeds."""
+    """Makes a sheet of pictures, without and with what was trained, from the same seeds."""
     from dataclasses import replace
 
-    from trainer import plan
+    from trainer.tools.asking import plan_of_sheet
 
-    made = plan.make(config)
+    made = plan_of_sheet(config, prompts)
     _require_extra()
-    from trainer import run as runner
+    from trainer import products, sheets
     from trainer.atomic import write_file
     from trainer.sampling import grid
 
-    wanted = runner.request(made.config, made)
-    wanted = replace(wanted, prompts=prompts or wanted.prompts, seed=wanted.seed if seed is None else seed)
-    image = runner.sample(made, lora, request=wanted, title=lora.stem)
+    wanted = sheets.request(made)
+    wanted = wanted if seed is None else replace(wanted, seed=seed)
+    image = products.sample(made, lora, wanted=wanted, title=lora.stem)
     write_file(out, grid.png(image, [("Title", lora.stem)]))
     click.echo(f"saved {out}")
+
+
+@cli.command()
+@CONFIG
+@click.option(
+    "--prompt", "prompts", multiple=True, required=True, help="The class; several take turns, {a|b} is drawn."
+)
+@click.option("--count", default=100, show_default=True, type=click.IntRange(min=1), help="Pictures in all.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder.")
+@click.option("--size", "sizes", multiple=True, metavar="WxH", help="In pixels; several take turns; default: [sample].")
+@click.option("--seed", type=click.IntRange(min=0, max=2**53), help="Of all choices; default: that of [sample].")
+@click.option("--negative", help="What the pictures shall not be; default: that of [sample].")
+@click.option("--batch", default=1, show_default=True, type=click.IntRange(min=1), help="Pictures made at once.")
+def classgen(config: Path, *, out: Path, **options: Any) -> None:
+    """Makes regularization pictures with the base model alone; goes on where the same command was stopped.
+
+    Each has its prompt as caption beside it; dataset.toml in the folder holds the lines that train with them.
+    """
+    from trainer.tools import asking
+
+    plan = asking.plan_of_base(config)
+    request = asking.request(plan, asking.Options(**options))
+    _require_extra()
+    from trainer.signals import stop_wish
+    from trainer.tools.classgen import make, painter
+
+    reporter = _reporter()
+    with stop_wish() as stop:
+        loaded = painter(plan)
+        reporter.begin("drawing", done=0, total=request.count)
+        try:
+            made = make(loaded, request, folder=out, stop=stop, tell=lambda number: reporter.advance())
+        finally:
+            reporter.end()
+    what = "1 picture" if made.new == 1 else f"{made.new} pictures"
+    click.echo(f"made {what} in {out}" + (f", {made.kept} were there" if made.kept else ""))
 
 
 @cli.command()
@@ -81,9 +117,9 @@ def check(config: Path) -> None:
     from trainer import plan
 
     made = plan.make(config)
-    for note in made.dataset.notes:
+    for note in made.notes:
         click.echo(f"note: {note}", err=True)
-    click.echo(f"ok: {len(made.dataset.items)} images, {made.steps} steps, {made.epochs} epochs")
+    click.echo(f"ok: {len(made.trained)} images, {made.steps} steps, {made.epochs} epochs")
 
 
 @cli.command()

@@ -1,4 +1,4 @@
-"""The run's TOML: strict, typed, each field said in one sentence.
+"""Reads a run's TOML.
 
 Relative paths are taken from the folder of the TOML itself.
 """
@@ -7,135 +7,45 @@ from __future__ import annotations
 
 import os
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import msgspec
-from msgspec import Meta
 
 from trainer.errors import ConfigError, TrainerError, nearest
+from trainer.sections import (
+    AdapterConfig,
+    CaptionsConfig,
+    DatasetConfig,
+    LossConfig,
+    ModelConfig,
+    NoiseConfig,
+    ObjectiveConfig,
+    OptimizerConfig,
+    OutputConfig,
+    RuleConfig,
+    SampleConfig,
+    TextConfig,
+    TimestepsConfig,
+    TrainConfig,
+)
 
-Count = Annotated[int, Meta(ge=0)]
-Positive = Annotated[int, Meta(ge=1)]
-Rate = Annotated[float, Meta(ge=0.0)]
-Seed = Annotated[int, Meta(ge=0, le=2**53)]
-
-
-class ModelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`[model]`: what is trained on."""
-
-    family: str = "tiny"
-    """Kind of base model."""
-    base: str = ""
-    """Folder of the base model; empty: random weights, decided by `seed`."""
-    seed: Seed = 0
-    """Decides the random weights where there is no base."""
-
-
-class DatasetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`[dataset]`: which pictures."""
-
-    config: str = "dataset.toml"
-    """The dataset TOML, as sd-scripts reads it."""
-    resolution: Count = 0
-    """Used where the dataset TOML names no resolution; 0: the family's own."""
-    cache: str = ""
-    """Folder of cached latents; empty: `latents` in the output folder."""
-
-
-class AdapterConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`[adapter]`: which weights are new."""
-
-    name: str = "lora"
-    """Kind of adapter."""
-    rank: Positive = 8
-    """Width of the bottleneck."""
-    alpha: Annotated[float, Meta(gt=0.0)] = 8.0
-    """The adapter's effect is multiplied by alpha / rank."""
-    targets: str | tuple[str, ...] = "attention+mlp"
-    """A preset of the family, or regular expressions of whole module paths such as `unet\\..*attn2\\.to_k`."""
-
-
-class ObjectiveConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`[objective]`: what the network learns to say."""
-
-    name: str = "epsilon"
-    """Kind of objective; must be the base model's."""
-
-
-class OptimizerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`[optimizer]`."""
-
-    name: Literal["adamw"] = "adamw"
-    """Kind of optimizer."""
-    learning_rate: Annotated[float, Meta(gt=0.0)] = 1e-4
-    """Size of a step."""
-    weight_decay: Rate = 0.01
-    """Share of each weight, times the learning rate, taken off per step."""
-    max_grad_norm: Rate = 1.0
-    """Gradients longer than this are shortened to it; 0: never."""
-
-
-class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`[train]`: how long and how."""
-
-    steps: Count = 0
-    """Optimizer updates; 0: as many as `epochs` take."""
-    epochs: Count = 0
-    """Passes over all repeats; 0 with steps 0: ten."""
-    batch_size: Positive = 1
-    """Used where the dataset TOML names no batch_size."""
-    gradient_accumulation: Positive = 1
-    """Batches per optimizer update."""
-    precision: Literal["fp32", "bf16"] = "fp32"
-    """Arithmetic of the network; the adapter and the optimizer are always fp32."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where it runs; auto: the first GPU, else the CPU."""
-    threads: Count = 0
-    """CPU threads; 0: torch's own choice. Another number may change the last bits of the result."""
-    seed: Seed = 0
-    """Decides order, noise, timesteps, caption shuffling and the adapter's first weights."""
-    save_every: Count = 0
-    """Steps between checkpoints; 0: only at the end and when interrupted."""
-    keep_last: Positive = 2
-    """Checkpoints kept."""
-
-
-class SampleConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`[sample]`: the pictures made before and after."""
-
-    prompts: tuple[str, ...] = ()
-    """One row of the grid each; empty: the first captions of the dataset."""
-    negative: str = ""
-    """What the pictures shall not be."""
-    steps: Positive = 20
-    """Sampler steps."""
-    guidance: Rate = 5.0
-    """Classifier-free guidance scale; 1 is none."""
-    seed: Seed = 1
-    """Decides the starting noise, per prompt."""
-    size: tuple[Count, Count] = (0, 0)
-    """Width and height in pixels; 0: the family's own."""
-    every: Count = 0
-    """Steps between grids while training; 0: only at the end."""
-
-
-class OutputConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`[output]`: where the results go."""
-
-    dir: str = "output"
-    """Folder of this run alone."""
-    name: str = "lora"
-    """File name of the adapter, without `.safetensors`."""
+_OWN_FOLDERS = ("cache", "checkpoints", "samples")
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A whole run."""
 
     model: ModelConfig = ModelConfig()
+    text: TextConfig = TextConfig()
     dataset: DatasetConfig = DatasetConfig()
+    captions: CaptionsConfig = CaptionsConfig()
     adapter: AdapterConfig = AdapterConfig()
     objective: ObjectiveConfig = ObjectiveConfig()
+    timesteps: TimestepsConfig = TimestepsConfig()
+    noise: NoiseConfig = NoiseConfig()
+    loss: LossConfig = LossConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     train: TrainConfig = TrainConfig()
     sample: SampleConfig = SampleConfig()
@@ -153,7 +63,10 @@ def read_toml(path: Path, *, error: type[TrainerError] = ConfigError) -> dict[st
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as reason:
-        raise error(f"{path}: is not valid TOML: {reason}", hint="strings need quotes, lists need commas") from None
+        hint = "strings need quotes, lists need commas"
+        if "\\" in str(reason):
+            hint = "write paths with backslashes in single quotes: 'C:\\data'"
+        raise error(f"{path}: is not valid TOML: {reason}", hint=hint) from None
 
 
 def load(path: Path) -> Config:
@@ -165,6 +78,7 @@ def load(path: Path) -> Config:
     except msgspec.ValidationError as error:
         raise ConfigError(f"{path}: {_plain(str(error))}", hint="see `python -m trainer fields`") from None
     _refuse_contradictions(config, path)
+    _refuse_two_datasets(config.dataset, path)
     return _with_absolute_paths(config, path.absolute().parent)
 
 
@@ -172,11 +86,19 @@ def defaults() -> list[tuple[str, str, object, str]]:
     """Every field as (section, name, default, sentence), in order; what the reference page is made of."""
     rows = []
     for section in msgspec.structs.fields(Config):
-        docs = _field_docs(section.type)
-        rows += [
-            (section.name, field.name, field.default, docs[field.name])
-            for field in msgspec.structs.fields(section.type)
-        ]
+        rows += _rows(section.name, section.type)
+        if section.type is AdapterConfig:
+            rows += _rows("[adapter.rules]", RuleConfig)
+    return rows
+
+
+def _rows(section: str, struct: type) -> list[tuple[str, str, object, str]]:
+    docs = _field_docs(struct)
+    rows = []
+    for field in msgspec.structs.fields(struct):
+        default = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
+        shown = "" if default is msgspec.NODEFAULT or default is None else default
+        rows.append((section, field.name, shown, docs[field.name]))
     return rows
 
 
@@ -219,18 +141,49 @@ def _refuse_contradictions(config: Config, path: Path) -> None:
     name = config.output.name
     if not name or name.startswith(".") or any(mark in name for mark in '/\\:*?"<>|\0'):
         raise ConfigError(f"{path}: output.name {name!r} is not a file name", hint="use letters, digits, - and _")
+    if name in _OWN_FOLDERS:
+        raise ConfigError(f"{path}: output.name {name!r} is a folder of the run's own", hint="choose another name")
+    if config.timesteps.min >= config.timesteps.max:
+        raise ConfigError(f"{path}: timesteps.min is not below timesteps.max", hint="max is 1000 at most")
+    if config.loss.huber_scale != 1.0 and config.loss.huber_schedule == "snr":
+        raise ConfigError(
+            f"{path}: loss.huber_scale means nothing with the schedule snr", hint='set huber_schedule = "constant"'
+        )
+    if sum(often for often, _ in config.captions.levels) > 1.0:
+        raise ConfigError(f"{path}: captions.levels come to more than every draw", hint="let how often add up to 1")
     if 0 in config.sample.size and any(config.sample.size):
         raise ConfigError(f"{path}: sample.size has one side only", hint="give both, or [0, 0]")
 
 
+def _refuse_two_datasets(given: DatasetConfig, path: Path) -> None:
+    if given.config and given.train_dir:
+        raise ConfigError(f"{path}: dataset.config and dataset.train_dir are both set", hint="keep one of them")
+    if given.reg_dir and not given.train_dir:
+        raise ConfigError(
+            f"{path}: dataset.reg_dir is set without dataset.train_dir",
+            hint="in a dataset TOML, regularization pictures are a subset with is_reg = true",
+        )
+
+
 def _with_absolute_paths(config: Config, folder: Path) -> Config:
     def absolute(text: str) -> str:
-        return os.path.normpath(folder / Path(text).expanduser()) if text else ""
+        # Unlike Path.expanduser, it lets the home of nobody stand, which is then said not to be there.
+        return os.path.normpath(folder / os.path.expanduser(text)) if text else ""  # noqa: PTH111
 
     replace = msgspec.structs.replace
     return replace(
         config,
-        model=replace(config.model, base=absolute(config.model.base)),
-        dataset=replace(config.dataset, config=absolute(config.dataset.config), cache=absolute(config.dataset.cache)),
+        model=replace(config.model, base=absolute(config.model.base), vae=absolute(config.model.vae)),
+        dataset=_dataset(config.dataset, absolute),
         output=replace(config.output, dir=absolute(config.output.dir)),
+    )
+
+
+def _dataset(given: DatasetConfig, absolute: Callable[[str], str]) -> DatasetConfig:
+    return msgspec.structs.replace(
+        given,
+        config=absolute(given.config or ("" if given.train_dir else "dataset.toml")),
+        train_dir=absolute(given.train_dir),
+        reg_dir=absolute(given.reg_dir),
+        cache=absolute(given.cache),
     )

@@ -14,13 +14,22 @@ from itertools import count
 
 import torch
 
-from trainer.contracts import Attached, Model, Objective
-from trainer.data.cache import LatentCache
-from trainer.data.captions import draw
+from trainer import losses as loss_of
+from trainer import noise as noises
+from trainer import timesteps
+from trainer.contracts.adapter import Attached
+from trainer.contracts.model import Condition, Geometry, Model
+from trainer.data import captions
+from trainer.data.captions import DrawKey, TagRule
 from trainer.data.items import Item
-from trainer.data.sampler import Draw, Entry, batches, num_batches, steps_of
+from trainer.data.latents import LatentCache
+from trainer.data.pixels import geometry_of, view_of
+from trainer.data.sampler import Draw, batches, num_batches, steps_of
+from trainer.data.texts import TextCache
 from trainer.errors import DivergedError
-from trainer.seeds import normal, unit
+from trainer.plan import entries
+from trainer.recipe import Recipe
+from trainer.seeds import normal, seed_for, unit
 
 
 @dataclass(frozen=True)
@@ -31,6 +40,7 @@ class Rules:
     gradient_accumulation: int
     max_grad_norm: float
     bf16: bool
+    total_steps: int
 
 
 @dataclass(frozen=True)
@@ -38,11 +48,15 @@ class Oven:
     """All that a step needs."""
 
     model: Model
-    objective: Objective
+    recipe: Recipe
     adapter: Attached
     optimizer: torch.optim.Optimizer
     items: Sequence[Item]
-    cache: LatentCache
+    tags: TagRule
+    latents: LatentCache
+    texts: TextCache
+    trains_text: bool
+    """Whether the text encoders change, so that nothing they said before counts."""
     rules: Rules
 
 
@@ -61,26 +75,25 @@ class Step:
 
 @dataclass(frozen=True)
 class Batch:
-    """Tensors of one batch, on the model's device."""
+    """One batch; tensors are on the model's device."""
 
     clean: torch.Tensor
     noise: torch.Tensor
+    """What the network is to find."""
+    extra: torch.Tensor
+    """What is seen beside it, input perturbation."""
     times: torch.Tensor
+    mask: torch.Tensor | None
+    """[B, 1, H, W], where the loss counts; None: everywhere."""
+    weights: torch.Tensor
+    """Loss weight of each picture [B]."""
     prompts: tuple[str, ...]
-    items: tuple[Item, ...]
-
-
-def entries(items: Sequence[Item]) -> list[Entry]:
-    """The pictures as the sampler sees them."""
-    return [
-        Entry(item.digest, (item.set_number, *item.fit.bucket_px), item.subset.num_repeats, item.set.batch_size)
-        for item in items
-    ]
+    geometry: tuple[Geometry, ...]
 
 
 def steps_per_epoch(items: Sequence[Item], gradient_accumulation: int) -> int:
     """Optimizer updates that one pass takes."""
-    return -(-num_batches(entries(items)) // gradient_accumulation)
+    return -(-num_batches(entries(tuple(items))) // gradient_accumulation)
 
 
 def train(oven: Oven, *, done: int, total: int, stop: Callable[[], bool]) -> Iterator[Step]:
@@ -96,7 +109,7 @@ def train(oven: Oven, *, done: int, total: int, stop: Callable[[], bool]) -> Ite
 
 def _plan(oven: Oven, done: int) -> Iterator[tuple[int, int, tuple[tuple[Draw, ...], ...]]]:
     """Number, epoch and batches of each step after `done`, without end."""
-    seen, accumulation = entries(oven.items), oven.rules.gradient_accumulation
+    seen, accumulation = entries(tuple(oven.items)), oven.rules.gradient_accumulation
     first_epoch, skip = divmod(done, steps_per_epoch(oven.items, accumulation))
     number = done
     for epoch in count(first_epoch):
@@ -110,13 +123,17 @@ def _step(oven: Oven, number: int, *, epoch: int, draws: tuple[tuple[Draw, ...],
     started = time.perf_counter()
     num_pictures = sum(len(batch) for batch in draws)
     total = 0.0
-    for chosen in draws:
-        loss = losses(oven, make_batch(oven, chosen, epoch=epoch)).sum() / num_pictures
+    oven.adapter.train(True)
+    for place, chosen in enumerate(draws):
+        # Dropout is the one draw that modules make by themselves: its generator starts anew for each batch.
+        torch.manual_seed(seed_for(oven.rules.seed, number, place, "dropout"))
+        batch = make_batch(oven, chosen, epoch=epoch, step=number - 1)
+        loss = losses(oven, batch).sum() / num_pictures
         loss.backward()  # type: ignore[no-untyped-call]
         total += loss.item()
-    parameters = list(oven.adapter.parameters())
+    oven.adapter.train(False)
     limit = oven.rules.max_grad_norm or math.inf
-    norm = torch.nn.utils.clip_grad_norm_(parameters, limit)
+    norm = torch.nn.utils.clip_grad_norm_(_parameters(oven), limit)
     if not (math.isfinite(total) and math.isfinite(norm.item())):
         raise DivergedError(
             f"the loss is no number at step {number} (loss {total}, gradient {norm.item()})",
@@ -128,38 +145,86 @@ def _step(oven: Oven, number: int, *, epoch: int, draws: tuple[tuple[Draw, ...],
     return Step(number, epoch + 1, total, rate, time.perf_counter() - started)
 
 
-def make_batch(oven: Oven, draws: Sequence[Draw], *, epoch: int) -> Batch:
-    """Latents, noise, times and prompts of these draws; each a function of (run seed, picture, epoch, repeat)."""
-    seed, device = oven.rules.seed, oven.model.device
-    clean, noise, uniform, prompts = [], [], [], []
-    for chosen in draws:
-        item = oven.items[chosen.index]
+def _parameters(oven: Oven) -> list[torch.nn.Parameter]:
+    return [parameter for group in oven.adapter.groups() for parameter in group.parameters]
+
+
+def make_batch(oven: Oven, draws: Sequence[Draw], *, epoch: int, step: int) -> Batch:
+    """What these draws are: each a function of (run seed, picture, epoch, repeat); `step` counts updates done."""
+    seed, device, recipe = oven.rules.seed, oven.model.device, oven.recipe
+    clean, noise, extra, masks, uniform, prompts, geometry = [], [], [], [], [], [], []
+    items = [oven.items[chosen.index] for chosen in draws]
+    for item, chosen in zip(items, draws, strict=True):
         name = f"{item.digest}/{chosen.repeat}"
-        flip = item.subset.flip_aug and unit(seed, name, epoch, "flip") < 0.5
-        latent = oven.cache.latent(item, flip=flip)
+        view = view_of(item, run_seed=seed, name=name, epoch=epoch)
+        latent = oven.latents.latent(item, view)
         shape = tuple(latent.mean.shape)
         clean.append(latent.mean + latent.deviation * normal(shape, seed, name, epoch, "latent"))
-        noise.append(normal(shape, seed, name, epoch, "noise"))
+        drawn = noises.make(shape, recipe.noise, clean=clean[-1], key=(seed, name, epoch))
+        noise.append(drawn[0])
+        extra.append(drawn[1])
+        masks.append(latent.mask)
         uniform.append(unit(seed, name, epoch, "time"))
-        prompts.append(draw(item.caption, item.subset.captions, run_seed=seed, item=name, epoch=epoch))
-    times = oven.objective.draw_times(torch.tensor(uniform, dtype=torch.float64))
+        key = DrawKey(seed, name, epoch, step, oven.rules.total_steps)
+        prompts.append(captions.draw(item.captions, item.subset.captions, tags=oven.tags, key=key))
+        geometry.append(geometry_of(item, view))
+    times = timesteps.draw(
+        torch.tensor(uniform, dtype=torch.float64), recipe.times, path=recipe.path, area_ratio=_areas(recipe, items)
+    )
     return Batch(
         clean=torch.stack(clean).to(device),
         noise=torch.stack(noise).to(device),
+        extra=torch.stack(extra).to(device),
         times=times.to(device),
+        mask=_mask(masks, clean, wanted=recipe.masked, device=device),
+        weights=torch.tensor([_weight(recipe, item) for item in items], device=device),
         prompts=tuple(prompts),
-        items=tuple(oven.items[chosen.index] for chosen in draws),
+        geometry=tuple(geometry),
     )
 
 
 def losses(oven: Oven, batch: Batch) -> torch.Tensor:
-    """The loss of each picture [B]: mean squared error over its latent, times the objective's weight."""
-    objective = oven.objective
-    alpha, sigma = (part.float()[:, None, None, None] for part in objective.coefficients(batch.times))
-    noisy = alpha * batch.clean + sigma * batch.noise
-    condition = oven.model.condition(batch.prompts, [item.geometry for item in batch.items])
-    with torch.autocast(oven.model.device.type, dtype=torch.bfloat16, enabled=oven.rules.bf16):
-        output = oven.model.predict(noisy, batch.times, condition=condition)
-    target = objective.target(batch.clean, batch.noise, times=batch.times)
-    errors = (output.float() - target).square().mean(dim=(1, 2, 3))
-    return errors * objective.weight(batch.times).float()
+    """The loss of each picture [B]: its error, times its own weight, times that of its noise level."""
+    recipe, model = oven.recipe, oven.model
+    alpha, sigma = (part.float()[:, None, None, None] for part in recipe.path.coefficients(batch.times))
+    noisy = alpha * batch.clean + sigma * (batch.noise + batch.extra)
+    # What short prompts are filled up with is remembered, unless it changes.
+    empty = None if oven.trains_text else oven.texts.empty()
+    condition = model.assemble(_texts(oven, batch.prompts), batch.geometry, empty=empty)
+    with _autocast(oven):
+        output = model.predict(noisy, batch.times, condition=condition)
+    target = recipe.objective.target(batch.clean, batch.noise, alpha=alpha, sigma=sigma)
+    errors = loss_of.per_picture(
+        output.float(), target, mask=batch.mask, rule=recipe.loss, times=batch.times, path=recipe.path
+    )
+    return errors * batch.weights * recipe.weights(batch.times).float()
+
+
+def _texts(oven: Oven, prompts: Sequence[str]) -> Sequence[Condition]:
+    if not oven.trains_text:
+        return oven.texts.texts(prompts)  # in full precision, so that what is kept does not depend on the run's
+    with _autocast(oven):
+        return oven.model.encode_text(prompts)
+
+
+def _autocast(oven: Oven) -> torch.autocast:
+    return torch.autocast(oven.model.device.type, dtype=torch.bfloat16, enabled=oven.rules.bf16)
+
+
+def _areas(recipe: Recipe, items: Sequence[Item]) -> torch.Tensor:
+    areas = [item.fit.bucket_px[0] * item.fit.bucket_px[1] / recipe.native_area_px for item in items]
+    return torch.tensor(areas, dtype=torch.float64)
+
+
+def _weight(recipe: Recipe, item: Item) -> float:
+    return item.loss_weight * (recipe.prior_loss_weight if item.subset.is_reg else 1.0)
+
+
+def _mask(
+    masks: Sequence[torch.Tensor | None], clean: Sequence[torch.Tensor], *, wanted: bool, device: torch.device
+) -> torch.Tensor | None:
+    """[B, 1, H, W]; a picture without a mask counts everywhere."""
+    if not wanted or all(mask is None for mask in masks):
+        return None
+    whole = [torch.ones(like.shape[1:]) if mask is None else mask for mask, like in zip(masks, clean, strict=True)]
+    return torch.stack(whole)[:, None].to(device)

@@ -1,4 +1,4 @@
-"""A run before it begins: config, pictures, buckets and steps, checked without loading a model or torch."""
+"""A run before it begins: config, base, pictures, buckets and steps, checked without loading a model or torch."""
 
 from __future__ import annotations
 
@@ -7,19 +7,21 @@ from pathlib import Path
 
 import msgspec
 
+from trainer import bases, contradictions
 from trainer import config as config_file
 from trainer.config import Config
-from trainer.contracts import Family
-from trainer.data import dataset_toml, items
-from trainer.data.captions import draw
-from trainer.data.dataset_toml import Fallback
-from trainer.data.items import Dataset
+from trainer.contracts.model import BaseHeader, Family, Layout, Prediction, TextRule
+from trainer.data import captions, dataset_toml, folders, items
+from trainer.data.captions import TagRule
+from trainer.data.dataset_toml import Fallback, ImageSet
+from trainer.data.items import Dataset, Item
 from trainer.data.sampler import Entry, num_batches
-from trainer.errors import BaseModelError, ConfigError, nearest
-from trainer.registry import ADAPTERS, FAMILIES, OBJECTIVES
+from trainer.errors import ConfigError, nearest
+from trainer.registry import ADAPTERS, FAMILIES, OBJECTIVES, WEIGHTINGS
 
 _DEFAULT_EPOCHS = 10
 _DEFAULT_PROMPTS = 4
+_SILENT = Prediction()
 
 
 @dataclass(frozen=True)
@@ -29,10 +31,46 @@ class Plan:
     path: Path
     config: Config
     family: Family
+    base: BaseHeader | None
+    prediction: Prediction
+    """What the base's network says, as far as anybody told."""
     dataset: Dataset
+    notes: tuple[str, ...]
+    """What a person should know before it begins, one sentence each."""
     batches_per_epoch: int
     steps_per_epoch: int
     steps: int
+
+    @property
+    def objective(self) -> str:
+        """Name of the objective: as asked for, else the base's, else epsilon."""
+        asked = self.config.objective.name
+        return (self.prediction.objective or "epsilon") if asked == "auto" else asked
+
+    @property
+    def zero_terminal_snr(self) -> bool:
+        """Whether the schedule ends in pure noise: as asked for, else the base's, else no."""
+        asked = self.config.objective.zero_terminal_snr
+        if asked != "auto":
+            return asked
+        return bool(self.prediction.zero_terminal_snr) and self.objective != "epsilon"
+
+    @property
+    def text(self) -> TextRule:
+        """How prompts are read."""
+        asked = self.config.text
+        return TextRule(asked.split, asked.max_token_length, asked.clip_skip)
+
+    @property
+    def layout(self) -> Layout:
+        """How a whole model is written."""
+        asked = self.config.output.layout
+        return self.family.layouts[0] if asked == "auto" else asked
+
+    @property
+    def trained(self) -> tuple[Item, ...]:
+        """The pictures without those held out."""
+        return tuple(item for item in self.dataset.items if not item.is_held_out)
 
     @property
     def epochs(self) -> int:
@@ -45,54 +83,81 @@ class Plan:
         return Path(self.config.output.dir)
 
     @property
+    def cache(self) -> Path:
+        """The folder of cached latents and text states."""
+        return Path(self.config.dataset.cache) if self.config.dataset.cache else self.output / "cache"
+
+    @property
     def sample_size_px(self) -> tuple[int, int]:
         """Of the sample pictures: as asked for, else the family's own."""
         native = self.family.native_resolution_px
         return self.config.sample.size if all(self.config.sample.size) else (native, native)
 
-    def target_patterns(self) -> tuple[str, ...]:
-        """The regular expressions of the modules to train."""
-        targets = self.config.adapter.targets
-        return self.family.targets[targets] if isinstance(targets, str) else targets
+    def tag_rule(self) -> TagRule:
+        """How tags are drawn beyond what the dataset TOML says."""
+        asked = self.config.captions
+        return TagRule(asked.tag_dropout, asked.levels, asked.common_tag_dropout, self.dataset.tag_counts())
 
     def prompts(self) -> tuple[str, ...]:
         """Those asked for, else a few captions from all over the dataset."""
-        return self.config.sample.prompts or _some_captions(self.dataset)
+        return self.config.sample.prompts or _some_captions(self.trained)
 
     def deciding(self) -> dict[str, object]:
         """The settings that decide the weights: a checkpoint goes on only under the same ones."""
-        plain: dict[str, dict[str, object]] = msgspec.to_builtins(self.config)
+        # As JSON has it, which checkpoints are written in.
+        plain: dict[str, dict[str, object]] = msgspec.json.decode(msgspec.json.encode(self.config))
         # How long, where and how often is not among them; paths, batch size and resolution come in as digests.
-        left_out = {"steps", "epochs", "save_every", "keep_last", "device", "threads", "batch_size", "base"}
-        return {
+        left_out = {"steps", "epochs", "save_every", "keep_last", "device", "threads", "batch_size", "base", "vae"}
+        sections = (
+            *("model", "text", "captions", "adapter", "objective", "timesteps"),
+            *("noise", "loss", "optimizer", "train"),
+        )
+        found = {
             f"{section}.{key}": value
-            for section in ("model", "adapter", "objective", "optimizer", "train")
+            for section in sections
             for key, value in plain[section].items()
             if key not in left_out
         }
+        resolved: dict[str, object] = {
+            "objective.name": self.objective,
+            "objective.zero_terminal_snr": self.zero_terminal_snr,
+        }
+        if any(0 < item.subset.captions.token_warmup_step < 1 for item in self.trained):
+            # A share of all steps: with more of them the tags would come later.
+            resolved["train.steps"] = self.steps
+        return found | resolved | {"model.family": self.family.name}
 
 
 def make(path: Path) -> Plan:
-    """Reads the run's TOML and its dataset. Raises ConfigError, DatasetError."""
+    """Reads the run's TOML, the base's header and the dataset. Raises ConfigError, BaseModelError, DatasetError."""
     config = config_file.load(path)
-    family = FAMILIES.load(config.model.family, field="model.family")
-    ADAPTERS.check(config.adapter.name, field="adapter.name")
-    OBJECTIVES.check(config.objective.name, field="objective.name")
-    targets = config.adapter.targets
-    if isinstance(targets, str) and targets not in family.targets:
-        raise ConfigError(
-            f"{path}: adapter.targets: there is no preset {targets!r}", hint=nearest(targets, family.targets)
-        )
-    if config.model.base and not Path(config.model.base).exists():
-        raise BaseModelError(f"{config.model.base}: there is no such base model", hint="correct model.base")
+    base, family, prediction = find_base(config)
+    _refuse_unknown_names(path, config, family=family)
     _refuse_odd_sample_size(path, config, family=family)
-    fallback = Fallback(config.train.batch_size, config.dataset.resolution or family.native_resolution_px)
-    dataset = items.find(dataset_toml.read(Path(config.dataset.config), fallback))
+    dataset = items.find(_sets(config, family))
     items.require_stride(dataset, family.latent_stride_px)
-    num = num_batches([_entry(item) for item in dataset.items])
+    trained = [item for item in dataset.items if not item.is_held_out]
+    num = num_batches(entries(trained))
     per_epoch = -(-num // config.train.gradient_accumulation)
     steps = config.train.steps or (config.train.epochs or _DEFAULT_EPOCHS) * per_epoch
-    return Plan(path, config, family, dataset, num, per_epoch, steps)
+    plan = Plan(path, config, family, base, prediction, dataset, (), num, per_epoch, steps)
+    _refuse_impossible(plan)
+    contradictions.refuse(config, family=family, objective=plan.objective)
+    return replace(plan, notes=(*_base_notes(plan), *dataset.notes))
+
+
+def entries(trained: list[Item] | tuple[Item, ...]) -> list[Entry]:
+    """The pictures as the sampler sees them."""
+    return [
+        Entry(
+            item.digest,
+            (item.set_number, *item.fit.bucket_px),
+            item.subset.num_repeats,
+            item.set.batch_size,
+            item.subset.is_reg,
+        )
+        for item in trained
+    ]
 
 
 def describe(plan: Plan) -> list[str]:
@@ -100,11 +165,17 @@ def describe(plan: Plan) -> list[str]:
     lines = []
     for section, table in msgspec.to_builtins(plan.config).items():
         lines.append(f"[{section}]")
-        lines += [f"{key} = {_toml(value)}" for key, value in table.items()]
+        lines += [f"{key} = {_toml(value)}" for key, value in table.items() if value is not None]
         lines.append("")
-    lines += [f"note: {note}" for note in plan.dataset.notes]
+    lines += [f"note: {note}" for note in plan.notes]
+    held_out = len(plan.dataset.items) - len(plan.trained)
+    reg = sum(item.subset.is_reg for item in plan.trained)
     lines += [
-        f"images   {len(plan.dataset.items)}",
+        f"family   {plan.family.name}",
+        f"learns   {plan.objective}{', zero terminal SNR' if plan.zero_terminal_snr else ''}",
+        f"images   {len(plan.trained) - reg}",
+        *([f"reg      {reg} images"] if reg else []),
+        *([f"held out {held_out} images"] if held_out else []),
         f"repeats  {plan.dataset.num_repeats} per epoch",
         "buckets  " + ", ".join(f"{w}x{h}: {num}" for (w, h), num in sorted(plan.dataset.bucket_counts().items())),
         f"batches  {plan.batches_per_epoch} per epoch",
@@ -114,8 +185,83 @@ def describe(plan: Plan) -> list[str]:
     return lines
 
 
-def _entry(item: items.Item) -> Entry:
-    return Entry("", (item.set_number, *item.fit.bucket_px), item.subset.num_repeats, item.set.batch_size)
+def find_base(config: Config) -> tuple[BaseHeader | None, Family, Prediction]:
+    """The base's header, its family and what its network says. Raises ConfigError, BaseModelError."""
+    name, header, prediction = config.model.family, None, _SILENT
+    if name:
+        FAMILIES.check(name, field="model.family")
+    if config.model.base:
+        header = bases.read_header(Path(config.model.base))
+        known = {one: FAMILIES.load(one, field="model.family") for one in FAMILIES.names()}
+        found, prediction = bases.identify(header, {name: known[name]} if name else known)
+        name = found
+    family = FAMILIES.load(name or "tiny", field="model.family")
+    if config.model.prediction_type != "auto":
+        prediction = Prediction(
+            config.model.prediction_type, prediction.zero_terminal_snr, evidence="model.prediction_type"
+        )
+    return header, family, prediction
+
+
+def _base_notes(plan: Plan) -> list[str]:
+    says, asked = plan.prediction, plan.objective
+    if says.objective is None or says.objective == asked:
+        told = f" ({says.evidence})" if says.evidence and says.objective else ""
+        return [f"the base says {asked}{told}"] if told else []
+    if plan.config.adapter.name != contradictions.CHECKPOINT:
+        raise ConfigError(
+            f"objective.name is {asked!r}, but the base says {says.objective} ({says.evidence}): "
+            "what is learnt would not fit it",
+            hint='set objective.name = "auto"; or model.prediction_type, where the file is wrong about itself',
+        )
+    return [f"the base says {says.objective} ({says.evidence}); it is trained to say {asked}"]
+
+
+def _sets(config: Config, family: Family) -> tuple[ImageSet, ...]:
+    given = config.dataset
+    fallback = Fallback(config.train.batch_size, given.resolution or family.native_resolution_px, dict(given.general))
+    if given.train_dir:
+        return folders.read(Path(given.train_dir), Path(given.reg_dir) if given.reg_dir else None, fallback=fallback)
+    return dataset_toml.read(Path(given.config), fallback)
+
+
+def _refuse_unknown_names(path: Path, config: Config, *, family: Family) -> None:
+    ADAPTERS.check(config.adapter.name, field="adapter.name")
+    WEIGHTINGS.check(config.objective.weighting, field="objective.weighting")
+    if config.objective.name != "auto":
+        OBJECTIVES.check(config.objective.name, field="objective.name")
+    known = {
+        "targets": {"auto", "none", "full", *family.targets},
+        "text_targets": {"none", "full", *family.text_targets},
+    }
+    for field, presets in known.items():
+        asked = getattr(config.adapter, field)
+        if isinstance(asked, str) and "." not in asked and asked not in presets:
+            raise ConfigError(f"{path}: adapter.{field}: there is no preset {asked!r}", hint=nearest(asked, presets))
+
+
+def _refuse_impossible(plan: Plan) -> None:
+    if plan.objective == "epsilon" and plan.zero_terminal_snr:
+        raise ConfigError(
+            f"{plan.path}: epsilon says nothing at pure noise, so it has no zero terminal SNR",
+            hint='objective.name = "v_prediction", or zero_terminal_snr = false',
+        )
+    family = plan.family
+    if family.needs_base and plan.base is None:
+        raise ConfigError(
+            f"{plan.path}: model.base: {family.name} has no random weights", hint="name a .safetensors file or a folder"
+        )
+    if plan.layout not in family.layouts:
+        raise ConfigError(
+            f"{plan.path}: output.layout: {family.name} is not written as {plan.layout}",
+            hint=f"choose {' or '.join(family.layouts)}",
+        )
+    rated = any(item.subset.captions.caption_tag_dropout_rate for item in plan.trained)
+    if plan.config.captions.common_tag_dropout and not rated:
+        raise ConfigError(
+            f"{plan.path}: captions.common_tag_dropout is set, but no subset has a caption_tag_dropout_rate",
+            hint="set caption_tag_dropout_rate in the dataset TOML; rates by name are not multiplied",
+        )
 
 
 def _toml(value: object) -> str:
@@ -123,7 +269,13 @@ def _toml(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(_toml(part) for part in value) + "]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_key(key)} = {_toml(part)}" for key, part in value.items() if part is not None) + "}"
     return msgspec.json.encode(value).decode() if isinstance(value, str) else str(value)
+
+
+def _key(name: str) -> str:
+    return name if name.replace("_", "").replace("-", "").isalnum() and name.isascii() else _toml(name)
 
 
 def _refuse_odd_sample_size(path: Path, config: Config, *, family: Family) -> None:
@@ -132,17 +284,11 @@ def _refuse_odd_sample_size(path: Path, config: Config, *, family: Family) -> No
         raise ConfigError(f"{path}: sample.size must be multiples of {stride} px", hint="round them")
 
 
-def _some_captions(dataset: Dataset) -> tuple[str, ...]:
+def _some_captions(trained: tuple[Item, ...]) -> tuple[str, ...]:
+    own = [item for item in trained if not item.subset.is_reg] or list(trained)
     found: dict[str, None] = {}
-    wanted = min(_DEFAULT_PROMPTS, len(dataset.items))
+    wanted = min(_DEFAULT_PROMPTS, len(own))
     for place in range(wanted):
-        item = dataset.items[place * len(dataset.items) // wanted]
-        calm = replace(
-            item.subset.captions,
-            shuffle_caption=False,
-            caption_dropout_rate=0.0,
-            caption_dropout_every_n_epochs=0,
-            caption_tag_dropout_rate=0.0,
-        )
-        found[draw(item.caption, calm, run_seed=0, item="", epoch=0)] = None
+        item = own[place * len(own) // wanted]
+        found[captions.calm(item.captions, item.subset.captions)] = None
     return tuple(found)

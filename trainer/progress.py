@@ -20,8 +20,8 @@ class Reporter(Protocol):
         """A piece of work of `total` parts begins, `done` of them done before."""
         ...
 
-    def advance(self, *, loss: float | None = None) -> None:
-        """One part is done."""
+    def advance(self, num: int = 1, *, loss: float | None = None) -> None:
+        """`num` more parts are done."""
         ...
 
     def end(self) -> None:
@@ -46,9 +46,9 @@ class PlainReporter:
         """Remembers what is going on."""
         self.what, self.done, self.total = what, done, total
 
-    def advance(self, *, loss: float | None = None) -> None:
+    def advance(self, num: int = 1, *, loss: float | None = None) -> None:
         """Says so when another tenth is full."""
-        before, self.done = self.done, self.done + 1
+        before, self.done = self.done, self.done + num
         if self.done == self.total or before * 10 // self.total < self.done * 10 // self.total:
             told = "" if loss is None else f", loss {loss:.4f}"
             self.say(f"{self.what} {self.done}/{self.total}{told}")
@@ -87,11 +87,11 @@ class RichReporter:
         self._task = self._bar.add_task(what, total=total, completed=done, loss="", rate="")
         self._bar.start()
 
-    def advance(self, *, loss: float | None = None) -> None:
+    def advance(self, num: int = 1, *, loss: float | None = None) -> None:
         """Moves it on."""
         if self._bar is None:
             return
-        self._bar.advance(self._task)
+        self._bar.advance(self._task, num)
         speed = self._bar.tasks[0].speed
         self._bar.update(
             self._task,

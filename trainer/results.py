@@ -8,11 +8,10 @@ from pathlib import Path
 
 import msgspec
 
+from trainer.assembling import Assembled, adapter_settings
 from trainer.atomic import write_file
-from trainer.contracts import Adapter, Objective
-from trainer.data.items import Dataset
-from trainer.formats.lora_metadata import Bake
-from trainer.formats.lora_metadata import metadata as lora_metadata
+from trainer.formats.bake import Bake
+from trainer.formats.lora_metadata import metadata as metadata_of
 from trainer.plan import Plan
 
 _REPORTED = ("dsk", "torch", "diffusers", "transformers", "safetensors", "numpy", "pillow")
@@ -49,20 +48,19 @@ def versions() -> dict[str, str]:
     return found
 
 
-def bake_facts(
-    plan: Plan, dataset: Dataset, *, kinds: tuple[Objective, Adapter], times: tuple[float, float]
-) -> dict[str, str]:
-    """The LoRA file's metadata; `times` are when it finished and how many seconds it trained."""
-    finished, seconds = times
-    return lora_metadata(
+def facts(plan: Plan, parts: Assembled, *, finished_s: float, seconds: float) -> dict[str, str]:
+    """The result's metadata; `finished_s` is when it finished (Unix time), `seconds` how long it trained."""
+    return metadata_of(
         Bake(
             config=plan.config,
             family=plan.family,
-            objective=kinds[0],
-            adapter=kinds[1],
-            dataset=dataset,
-            started_s=finished - seconds,
-            finished_s=finished,
+            objective=parts.oven.recipe.objective,
+            zero_terminal_snr=plan.zero_terminal_snr,
+            adapter=parts.kind,
+            settings=adapter_settings(plan.config),
+            dataset=parts.dataset,
+            started_s=finished_s - seconds,
+            finished_s=finished_s,
             steps=plan.steps,
             epochs=plan.epochs,
             batches_per_epoch=plan.batches_per_epoch,

@@ -1,32 +1,26 @@
-"""Puts a run together: model, adapter, objective, pictures; then trains, samples and writes the results."""
+"""A run from beginning to end: caches, training, checkpoints, pictures, results."""
 
 from __future__ import annotations
 
-import re
+import glob
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-from PIL import Image
-
-from trainer import loop, losslog, results, state
+from trainer import assembling, loop, losslog, products, results, sheets, state
+from trainer.assembling import Assembled
 from trainer.atomic import make_folder, remove_leftovers, write_file
-from trainer.config import Config
-from trainer.contracts import Adapter, AdapterSettings, Attached, BaseSource, Model, Objective
-from trainer.data import items
-from trainer.data.cache import LatentCache
-from trainer.data.items import Dataset
-from trainer.errors import ConfigError, InterruptedRun, StateError
-from trainer.formats import kohya_lora
+from trainer.data import captions
+from trainer.data.captions import DrawKey
+from trainer.data.pixels import fixed_views
+from trainer.errors import InterruptedRun, StateError
 from trainer.lock import exclusive
-from trainer.loop import Oven, Rules, Step
+from trainer.loop import Oven, Step
 from trainer.plan import Plan
 from trainer.progress import Reporter
-from trainer.registry import ADAPTERS, OBJECTIVES
-from trainer.sampling import ddim, grid
+from trainer.sampling import grid
 from trainer.signals import StopWish, stop_wish
 
 
@@ -35,17 +29,24 @@ class Run:
     """A run whose parts are loaded."""
 
     plan: Plan
-    dataset: Dataset
-    oven: Oven
-    adapter_kind: Adapter
-    settings: dict[str, object]
+    parts: Assembled
     reporter: Reporter
     stop: StopWish
+
+    @property
+    def oven(self) -> Oven:
+        """What trains."""
+        return self.parts.oven
 
     @property
     def checkpoints(self) -> Path:
         """Folder of the checkpoints."""
         return self.plan.output / "checkpoints"
+
+    @property
+    def first_pictures(self) -> Path:
+        """Folder of the pictures before the first step, where the change cannot be switched off."""
+        return self.plan.output / "samples" / "before"
 
 
 def bake(plan: Plan, reporter: Reporter, *, restart: bool = False) -> results.Result:
@@ -55,31 +56,22 @@ def bake(plan: Plan, reporter: Reporter, *, restart: bool = False) -> results.Re
     """
     make_folder(plan.output)
     with exclusive(plan.output), stop_wish() as stop, _closed(reporter):
-        for name in ("loss.jsonl", "result.json", f"{plan.config.output.name}.safetensors"):
+        for name in ("loss.jsonl", "result.json", f"{glob.escape(plan.config.output.name)}*"):
             remove_leftovers(plan.output, name)
         if restart:
             state.discard(plan.output / "checkpoints")
-        run = _assemble(plan, reporter, stop=stop)
+        for note in plan.notes:
+            reporter.note(f"note: {note}")
+        run = Run(plan, assembling.assemble(plan, reporter.note), reporter, stop)
         progress = _resume(run)
-        _fill_cache(run)
-        progress = _train(run, progress)
+        try:
+            if not _fill_caches(run):
+                raise _interrupted(run, progress.step)
+            _keep_first_pictures(run, progress.step)
+            progress = _train(run, progress)
+        finally:
+            run.oven.latents.close()
         return _finish(run, progress)
-
-
-def sample(plan: Plan, lora: Path, *, request: ddim.Request, title: str) -> Image.Image:
-    """The sheet of pictures with and without a LoRA file. Raises LoraFileError."""
-    tensors, _ = kohya_lora.load(lora)
-    objective, model = _model(plan.config, plan)
-    adapter = _attach_file(plan, model, tensors=tensors)
-    return _sheet(plan, (model, objective, adapter), wanted=request, title=title)
-
-
-def request(config: Config, plan: Plan) -> ddim.Request:
-    """The sample pictures that the config asks for."""
-    wanted = config.sample
-    return ddim.Request(
-        plan.prompts(), wanted.negative, plan.sample_size_px, wanted.steps, wanted.guidance, wanted.seed
-    )
 
 
 @contextmanager
@@ -90,52 +82,13 @@ def _closed(reporter: Reporter) -> Iterator[None]:
         reporter.end()
 
 
-def _model(config: Config, plan: Plan) -> tuple[Objective, Model]:
-    if config.train.threads:
-        torch.set_num_threads(config.train.threads)
-    objective = OBJECTIVES.load(config.objective.name, field="objective.name")
-    folder = Path(config.model.base) if config.model.base else None
-    source = BaseSource(folder, config.model.seed, _device(config.train.device), objective.prediction_type)
-    return objective, plan.family.load(source)
-
-
-def _device(wanted: str) -> str:
-    if wanted == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("train.device: no GPU is available to torch", hint='set device = "auto" or "cpu"')
-    if wanted == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    return wanted
-
-
-def _assemble(plan: Plan, reporter: Reporter, *, stop: StopWish) -> Run:
-    config = plan.config
-    for note in plan.dataset.notes:
-        reporter.note(f"note: {note}")
-    dataset = items.with_digests(plan.dataset)
-    objective, model = _model(config, plan)
-    settings = {**plan.deciding(), "model.digest": model.digest(), "dataset.digest": dataset.digest()}
-    kind = ADAPTERS.load(config.adapter.name, field="adapter.name")
-    size = AdapterSettings(config.adapter.rank, config.adapter.alpha, config.train.seed)
-    adapter = kind.attach(model.parts, plan.target_patterns(), settings=size)
-    optimizer = torch.optim.AdamW(
-        list(adapter.parameters()),
-        lr=config.optimizer.learning_rate,
-        weight_decay=config.optimizer.weight_decay,
-    )
-    folder = Path(config.dataset.cache) if config.dataset.cache else plan.output / "latents"
-    train = config.train
-    rules = Rules(train.seed, train.gradient_accumulation, config.optimizer.max_grad_norm, train.precision == "bf16")
-    cache = LatentCache(folder, model, model.vae_digest())
-    oven = Oven(model, objective, adapter, optimizer, dataset.items, cache, rules)
-    return Run(plan, dataset, oven, kind, settings, reporter, stop)
-
-
 def _resume(run: Run) -> state.Progress:
     """Where the run stands: the last checkpoint, put back, or the beginning."""
+    settings = run.parts.settings
     found = state.latest(run.checkpoints)
     if found is None:
-        return state.Progress(0, (0.0, 0.0), 0.0, run.settings)
-    state.refuse_other(found.progress, run.settings, folder=run.checkpoints)
+        return state.Progress(0, (0.0, 0.0), 0.0, settings)
+    state.refuse_other(found.progress, settings, folder=run.checkpoints)
     if found.progress.step > run.plan.steps:
         raise StateError(
             f"{run.checkpoints}: its checkpoint is at step {found.progress.step}, past the {run.plan.steps} asked for",
@@ -147,21 +100,52 @@ def _resume(run: Run) -> state.Progress:
     return found.progress
 
 
-def _fill_cache(run: Run) -> None:
-    cache = run.oven.cache
-    wanted = [
-        (item, flip) for item in run.dataset.items for flip in ((False, True) if item.subset.flip_aug else (False,))
-    ]
-    todo = [(item, flip) for item, flip in wanted if not cache.has(item, flip=flip)]
-    if not todo:
-        return
-    run.reporter.begin("encoding", done=0, total=len(todo))
-    for item, flip in todo:
-        if run.stop():
-            raise _interrupted(run, 0)
-        cache.latent(item, flip=flip)
-        run.reporter.advance()
+def _fill_caches(run: Run) -> bool:
+    """Encodes what is missing; whether all is there."""
+    latents = run.oven.latents
+    wanted = [(item, view) for item in run.oven.items for view in fixed_views(item)]
+    todo = [(item, view) for item, view in wanted if not latents.has(item, view)]
+    size = run.plan.config.dataset.encode_batch or (1 if run.oven.model.device.type == "cpu" else 4)
+    if not _fill(
+        run, "encoding", len(todo), lambda tell: latents.fill(todo, batch_size=size, stop=run.stop, tell=tell)
+    ):
+        return False
+    texts = run.oven.texts
+    if run.oven.trains_text or texts.folder is None:
+        return True
+    prompts = [prompt for prompt in _known_prompts(run) if not texts.has(prompt)]
+    return _fill(run, "reading", len(prompts), lambda tell: texts.fill(prompts, stop=run.stop, tell=tell))
+
+
+def _fill(run: Run, name: str, num: int, fill: Callable[[Callable[[int], None]], bool]) -> bool:
+    if not num:
+        return True
+    run.reporter.begin(name, done=0, total=num)
+    is_done = fill(run.reporter.advance)
     run.reporter.end()
+    return is_done
+
+
+def _known_prompts(run: Run) -> list[str]:
+    """The texts of pictures that have one only."""
+    oven = run.oven
+    found: dict[str, None] = {}
+    for item in oven.items:
+        rule = item.subset.captions
+        if not captions.varies(item.captions, rule, oven.tags):
+            key = DrawKey(oven.rules.seed, item.digest, 0, 0, oven.rules.total_steps)
+            found[captions.draw(item.captions, rule, tags=oven.tags, key=key)] = None
+    return list(found)
+
+
+def _keep_first_pictures(run: Run, step: int) -> None:
+    """Where the change cannot be switched off, the pictures before it are made now."""
+    if step or run.parts.kind.reversible:
+        return
+    wanted = sheets.request(run.plan)
+    run.reporter.note(f"sampling {len(wanted.prompts)} prompts, before")
+    made = sheets.pictures(run.plan, run.oven.model, run.oven.recipe, wanted=wanted)
+    sheets.keep(run.first_pictures, made, wanted)
 
 
 def _train(run: Run, progress: state.Progress) -> state.Progress:
@@ -215,26 +199,22 @@ def _save(run: Run, progress: state.Progress) -> int:
 
 
 def _finish(run: Run, progress: state.Progress) -> results.Result:
-    plan = run.plan
-    finished = time.time()
-    facts = results.bake_facts(
-        plan, run.dataset, kinds=(run.oven.objective, run.adapter_kind), times=(finished, progress.seconds)
-    )
-    lora = plan.output / f"{plan.config.output.name}.safetensors"
-    kohya_lora.save(lora, run.oven.adapter.state(), prefixes=plan.family.lora_prefixes, metadata=facts)
-    run.reporter.note(f"saved {lora}")
+    plan, oven = run.plan, run.oven
+    facts = results.facts(plan, run.parts, finished_s=time.time(), seconds=progress.seconds)
+    made = products.save(plan, run.parts.kind, model=oven.model, adapter=oven.adapter, metadata=facts)
+    run.reporter.note(f"saved {made}")
     picture = _write_grid(run, progress.step, name="before-after.png")
     run.reporter.note(f"saved {picture}")
     result = results.Result(
-        lora=lora.relative_to(plan.output).as_posix(),
+        lora=made.relative_to(plan.output).as_posix(),
         grid=picture.relative_to(plan.output).as_posix(),
         steps=progress.step,
         epochs=plan.epochs,
         first_loss=progress.losses[0],
         final_loss=progress.losses[1],
         seconds=round(progress.seconds, 3),
-        images=len(run.dataset.items),
-        device=str(run.oven.model.device),
+        images=len(oven.items),
+        device=str(oven.model.device),
         versions=results.versions(),
     )
     results.write(plan.output / "result.json", result)
@@ -242,41 +222,17 @@ def _finish(run: Run, progress: state.Progress) -> results.Result:
 
 
 def _write_grid(run: Run, step: int, *, name: str) -> Path:
-    plan = run.plan
-    wanted = request(plan.config, plan)
-    run.reporter.note(f"sampling {len(wanted.prompts)} prompts, before and after")
-    oven = run.oven
+    plan, oven = run.plan, run.oven
+    wanted = sheets.request(plan)
+    run.reporter.note(f"sampling {len(wanted.prompts)} prompts")
     title = f"{plan.config.output.name}, step {step}"
-    image = _sheet(plan, (oven.model, oven.objective, oven.adapter), wanted=wanted, title=title)
+    if run.parts.kind.reversible:
+        before, after = sheets.both(plan, oven.model, oven.recipe, adapter=oven.adapter, wanted=wanted)
+        columns = [("before", before), ("after", after)]
+    else:
+        after = sheets.pictures(plan, oven.model, oven.recipe, wanted=wanted)
+        first = sheets.kept(run.first_pictures, wanted)
+        columns = ([("before", first)] if first else []) + [("after", after)]
     path = plan.output / "samples" / name
-    write_file(path, grid.png(image, [("Title", title)]))
+    write_file(path, grid.png(sheets.drawn(plan, columns, wanted=wanted, title=title), [("Title", title)]))
     return path
-
-
-def _sheet(plan: Plan, parts: tuple[Model, Objective, Attached], *, wanted: ddim.Request, title: str) -> Image.Image:
-    """Pictures without and with the adapter, from the same noise."""
-    model, objective, adapter = parts
-    made: list[list[Image.Image]] = []
-    for on in (False, True):
-        adapter.enable(on)
-        made.append(ddim.pictures(model, objective, request=wanted, stride_px=plan.family.latent_stride_px))
-    base = Path(plan.config.model.base).name or f"{plan.family.name}, random weights, so it paints noise"
-    footer = f"base: {base}   seed {wanted.seed}   {wanted.steps} steps   guidance {wanted.guidance:g}"
-    rows = tuple(zip(*made, strict=True))
-    return grid.render(grid.Sheet(title, footer, ("before", "after"), wanted.prompts, rows))
-
-
-def _attach_file(plan: Plan, model: Model, *, tensors: dict[str, torch.Tensor]) -> Attached:
-    """An adapter of the shape of the file, with its tensors."""
-    rank, alpha = kohya_lora.rank_and_alpha(tensors)
-    kind = ADAPTERS.load(plan.config.adapter.name, field="adapter.name")
-    patterns = _modules_of(model, kohya_lora.module_paths(tensors), plan=plan)
-    adapter = kind.attach(model.parts, patterns, settings=AdapterSettings(rank, alpha, seed=0))
-    adapter.load(kohya_lora.to_state(tensors, adapter.state(), prefixes=plan.family.lora_prefixes))
-    return adapter
-
-
-def _modules_of(model: Model, wanted: set[str], *, plan: Plan) -> Sequence[str]:
-    prefixes = plan.family.lora_prefixes
-    paths = [f"{part}.{path}" for part, root in model.parts.items() for path, _ in root.named_modules() if path]
-    return [re.escape(path) for path in paths if kohya_lora.to_file_key(f"{path}.alpha", prefixes)[:-6] in wanted]

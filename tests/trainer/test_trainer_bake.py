@@ -17,9 +17,11 @@ from trainer_sets import write_config, write_set
 from trainer import plan
 from trainer.errors import DivergedError, LoraFileError, StateError
 from trainer.lock import exclusive
+from trainer.products import sample
 from trainer.progress import PlainReporter
 from trainer.results import Result
-from trainer.run import bake, request, sample
+from trainer.run import bake
+from trainer.sheets import request
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -48,7 +50,7 @@ def baked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Ten steps in one go."""
     torch.set_num_threads(2)
     root = prepared(tmp_path_factory.mktemp("baked"))
-    train, rest = "steps = 10\nsave_every = 4", "[optimizer]\nlearning_rate = 1e-3"
+    train, rest = "steps = 10\nsave_every = 4", 'dtype = "fp32"\n[optimizer]\nlearning_rate = 1e-3'
     run(write_config(root, train=train, rest=rest, sample="every = 4"))
     return root
 
@@ -59,7 +61,7 @@ def test_golden_losses(baked: Path) -> None:
 
 
 def test_ten_steps_are_five_and_five_bitwise(baked: Path) -> None:
-    rest = "[optimizer]\nlearning_rate = 1e-3"
+    rest = 'dtype = "fp32"\n[optimizer]\nlearning_rate = 1e-3'
     run(write_config(baked, train="steps = 5", rest=rest, out="halves"))
     run(write_config(baked, train="steps = 10", rest=rest, out="halves"))
     assert losses(baked / "halves") == losses(baked / "out")
@@ -209,7 +211,7 @@ def test_metadata(baked: Path) -> None:
 def test_samples_are_the_same_each_time_and_the_lora_shows(baked: Path) -> None:
     made = plan.make(write_config(baked, train="steps = 10", rest="[optimizer]\nlearning_rate = 1e-3"))
     lora = baked / "out" / "sks.safetensors"
-    one, two = (sample(made, lora, request=request(made.config, made), title="sks, step 10") for _ in range(2))
+    one, two = (sample(made, lora, wanted=request(made), title="sks, step 10") for _ in range(2))
     with Image.open(baked / "out" / "samples" / "before-after.png") as image:
         assert one.tobytes() == two.tobytes() == image.convert("RGB").tobytes()
     left, right = one.crop((296, 110, 552, 334)), one.crop((566, 110, 822, 334))
@@ -224,7 +226,7 @@ def test_a_lora_of_another_model_is_refused(baked: Path, tmp_path: Path) -> None
     tensors["lora_unet_input_blocks_4_1_proj_in.alpha"] = torch.tensor(8.0)
     save_file(tensors, tmp_path / "other.safetensors")
     with pytest.raises(LoraFileError, match="input_blocks_4_1"):
-        sample(made, tmp_path / "other.safetensors", request=request(made.config, made), title="")
+        sample(made, tmp_path / "other.safetensors", wanted=request(made), title="")
     (tmp_path / "nonsense.safetensors").write_bytes(b"\x80\x04nonsense")
     with pytest.raises(LoraFileError, match="not a safetensors file"):
-        sample(made, tmp_path / "nonsense.safetensors", request=request(made.config, made), title="")
+        sample(made, tmp_path / "nonsense.safetensors", wanted=request(made), title="")

@@ -68,6 +68,8 @@ ERRORS = {
     "unknown preset": ('[adapter]\ntargets = "attention+mpl"\n', 3, "no preset", "'attention+mlp'"),
     "no dataset": ('[dataset]\nconfig = "gone.toml"\n', 6, "gone.toml: cannot be read", "path"),
     "no base": ('[model]\nbase = "gone"\n', 6, "gone: there is no such base model", "model.base"),
+    "no home": ('[model]\nbase = "~nobody-at-all/x"\n', 6, "there is no such base model", "model.base"),
+    "a path of Windows": ('[model]\nbase = "C:\\data"\n', 3, "not valid TOML", "single quotes"),
     "odd sample size": ("[sample]\nsize = [33, 32]\n", 3, "multiples of 4", ""),
 }
 

@@ -1,0 +1,133 @@
+"""Settings that would be read and then forgotten: what a person surely did not mean is refused, before torch is loaded.
+
+Numbers that merely wait for a switch, such as gamma without min_snr, are let be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from trainer.config import Config
+from trainer.contracts.model import Family
+from trainer.contracts.objective import Objective, Weighting
+from trainer.errors import ConfigError, some
+from trainer.registry import OBJECTIVES, WEIGHTINGS
+from trainer.sections import AdapterConfig
+
+CHECKPOINT, WORD = "full", "textual_inversion"
+"""The kinds whose result is no adapter's file. By name, as are those below: their modules need torch."""
+_FILES = ("lora", "loha", "lokr", "dora", "oft")
+_UP = ("lora", "loha", "lokr", "dora")
+_DEFAULT = AdapterConfig()
+_MEANT_FOR: dict[str, tuple[str, ...]] = {
+    "conv_rank": _FILES,
+    "conv_alpha": _UP,
+    "dropout": _FILES,
+    "rank_dropout": _FILES,
+    "module_dropout": _FILES,
+    "rank_stabilized": _UP,
+    "tucker": _UP,
+    "targets": (*_FILES, CHECKPOINT),
+    "text_targets": (*_FILES, CHECKPOINT),
+    "rules": (*_FILES, CHECKPOINT),
+    "factor": ("lokr",),
+    "full_matrix": ("lokr",),
+    "constraint": ("oft",),
+    "word": (WORD,),
+    "num_vectors": (WORD,),
+    "init_text": (WORD,),
+}
+"""Field of [adapter] -> kinds that read it; fields that are not here are read by all, or harmless."""
+
+Finding = tuple[str, str]
+"""What is wrong, and the cure."""
+
+
+def refuse(config: Config, *, family: Family, objective: str) -> None:
+    """Raises ConfigError at the first setting that has no effect, or that its neighbours contradict."""
+    kind = config.adapter.name
+    checks: tuple[Callable[[], Iterator[Finding]], ...] = (
+        lambda: _adapter(config.adapter, kind),
+        lambda: _rules(config.adapter, kind),
+        lambda: _convolutions(config.adapter),
+        lambda: _rates(config, family, kind),
+        lambda: _switches(config),
+        lambda: _places(config, kind),
+        lambda: _objective(config, objective),
+    )
+    for check in checks:
+        for message, hint in check():
+            raise ConfigError(message, hint=hint)
+
+
+def _adapter(asked: AdapterConfig, kind: str) -> Iterator[Finding]:
+    for field, kinds in _MEANT_FOR.items():
+        if getattr(asked, field) != getattr(_DEFAULT, field) and kind not in kinds:
+            yield f"adapter.{field} means nothing for {kind}", f"leave it out; it is for {', '.join(kinds)}"
+    if kind == WORD and not asked.word.strip():
+        yield "adapter.word is empty", 'name the word to learn, e.g. word = "sks-style"'
+
+
+def _rules(asked: AdapterConfig, kind: str) -> Iterator[Finding]:
+    if kind != CHECKPOINT:
+        return
+    for place, rule in enumerate(asked.rules):
+        if rule.rank or rule.alpha is not None or rule.dropout is not None:
+            where = f"adapter.rules[{place}]"
+            yield f"{where}: {kind} has no rank, alpha or dropout", "give a learning_rate, or rank = 0 to freeze"
+
+
+def _convolutions(asked: AdapterConfig) -> Iterator[Finding]:
+    if asked.conv_rank or any(rule.rank for rule in asked.rules):
+        return
+    for field in ("conv_alpha", "tucker"):
+        if getattr(asked, field):
+            yield f"adapter.{field} is of convolutions, and none has a rank", "set adapter.conv_rank"
+
+
+def _rates(config: Config, family: Family, kind: str) -> Iterator[Finding]:
+    asked = config.optimizer
+    if asked.lora_plus and kind not in _UP:
+        yield f"optimizer.lora_plus means nothing for {kind}, which has no up matrices", "leave it out"
+    is_text_trained = kind == WORD or config.adapter.text_targets not in ("none", ())
+    for field, part in (("text_encoder_rate", "text_encoder"), ("text_encoder_2_rate", "text_encoder_2")):
+        if not getattr(asked, field):
+            continue
+        if part not in family.embedding_keys:
+            yield f"optimizer.{field}: {family.name} has no such text encoder", "leave it out"
+        if not is_text_trained:
+            yield f"optimizer.{field}: no text encoder is trained", 'set adapter.text_targets, e.g. "attention+mlp"'
+
+
+def _switches(config: Config) -> Iterator[Finding]:
+    noise, times = config.noise, config.timesteps
+    if noise.offset_random and not noise.offset:
+        yield "noise.offset_random is set, but noise.offset is 0", "set noise.offset to the largest strength"
+    if noise.input_perturbation_random and not noise.input_perturbation:
+        yield (
+            "noise.input_perturbation_random is set, but noise.input_perturbation is 0",
+            "set noise.input_perturbation to the largest strength",
+        )
+    if times.distribution == "uniform" and (times.mean != 0.0 or times.std != 1.0):
+        yield "timesteps.mean and std mean nothing for uniform", 'set timesteps.distribution = "logit_normal", or "edm"'
+
+
+def _places(config: Config, kind: str) -> Iterator[Finding]:
+    if config.model.vae and not config.model.base:
+        yield "model.vae is set, but model.base is not", "name the base that it replaces the VAE of"
+    if config.output.layout != "auto" and kind != CHECKPOINT:
+        yield f"output.layout: {kind} is always written as one file", "leave it out; it is for full"
+
+
+def _objective(config: Config, name: str) -> Iterator[Finding]:
+    objective: Objective = OBJECTIVES.load(name, field="objective.name")
+    weighting: Weighting = WEIGHTINGS.load(config.objective.weighting, field="objective.weighting")
+    if objective.prediction_type not in weighting.prediction_types:
+        known = [WEIGHTINGS.load(one, field="objective.weighting") for one in WEIGHTINGS.names()]
+        fitting = [one.name for one in known if objective.prediction_type in one.prediction_types]
+        yield (
+            f"objective.weighting: {weighting.name} is not defined for {objective.name}",
+            f"choose among {some(fitting)}",
+        )
+    if config.objective.v_pred_like_loss and objective.prediction_type != "epsilon":
+        yield f"objective.v_pred_like_loss is for epsilon, this is {objective.name}", "leave it at 0"
