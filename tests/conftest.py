@@ -23,6 +23,11 @@ from datakit.actions.project import Project, open_project
 from datakit.actions.starting import start_dataset
 from datakit.repo.operations.transaction import transaction
 
+# Read when torch loads, also by programs that tests start: they share the cores with other tests, and threads that
+# wait for each other on a busy core are many times slower than one.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 hypothesis.settings.register_profile("dsk", deadline=None)
 hypothesis.settings.load_profile("dsk")  # a busy machine is slow, and that is no fault
 

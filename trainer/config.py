@@ -5,6 +5,7 @@ Relative paths are taken from the folder of the TOML itself.
 
 from __future__ import annotations
 
+import math
 import os
 import tomllib
 from collections.abc import Callable
@@ -77,6 +78,7 @@ def load(path: Path) -> Config:
         config = msgspec.convert(data, Config)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{path}: {_plain(str(error))}", hint="see `python -m trainer fields`") from None
+    _refuse_infinite(config, path)
     _refuse_contradictions(config, path)
     _refuse_two_datasets(config.dataset, path)
     return _with_absolute_paths(config, path.absolute().parent)
@@ -133,6 +135,14 @@ def _refuse_unknown(data: dict[str, Any], path: Path) -> None:
 def _plain(message: str) -> str:
     text, _, where = message.partition(" - at `$.")
     return f"{where.rstrip('`')}: {text[:1].lower()}{text[1:]}".replace("`", "") if where else text
+
+
+def _refuse_infinite(config: Config, path: Path) -> None:
+    plain: dict[str, dict[str, Any]] = msgspec.to_builtins(config)
+    for section, table in plain.items():
+        for key, value in table.items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ConfigError(f"{path}: {section}.{key} is {value}", hint="write a number that can be reached")
 
 
 def _refuse_contradictions(config: Config, path: Path) -> None:

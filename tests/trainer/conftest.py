@@ -1,10 +1,17 @@
-"""Two threads, whatever the computer: the numbers in golden/ were made so."""
+"""One thread, whatever the computer: several tests run at once, and the numbers in golden/ were made so."""
 
 from __future__ import annotations
 
 import os
+import sys
 
-os.environ.setdefault("OMP_NUM_THREADS", "2")
-# Read when torch loads: threads that spin while they wait starve everything else that runs.
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+import pytest
+
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    """Also after a test that asked for more."""
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(1)

@@ -27,8 +27,8 @@ GOLDEN = Path(__file__).parent / "golden"
 
 
 @pytest.fixture(autouse=True)
-def two_threads() -> None:
-    torch.set_num_threads(2)
+def one_thread() -> None:
+    torch.set_num_threads(1)
 
 
 def run(path: Path, *, restart: bool = False) -> Result:
@@ -48,7 +48,7 @@ def prepared(root: Path, *, shuffle: bool = True) -> Path:
 @pytest.fixture(scope="module")
 def baked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Ten steps in one go."""
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
     root = prepared(tmp_path_factory.mktemp("baked"))
     train, rest = "steps = 10\nsave_every = 4", 'dtype = "fp32"\n[optimizer]\nlearning_rate = 1e-3'
     run(write_config(root, train=train, rest=rest, sample="every = 4"))

@@ -172,7 +172,7 @@ def test_sizes_and_prompts_that_cannot_be(tmp_path: Path) -> None:
 def test_the_command(tmp_path: Path) -> None:
     (tmp_path / "bake.toml").write_text("[sample]\nsteps = 1\nsize = [32, 32]\n[train]\nthreads = 1\n")
     command = [sys.executable, "-m", "trainer", "classgen", "bake.toml", "--prompt", "1girl", "--out", "reg"]
-    for count, said in (("1", "made 1 pictures in reg"), ("2", "made 1 pictures in reg, 1 were there")):
+    for count, said in (("1", "made 1 picture in reg"), ("2", "made 1 picture in reg, 1 were there")):
         done = subprocess.run(
             [*command, "--count", count], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
         )

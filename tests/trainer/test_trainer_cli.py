@@ -129,7 +129,7 @@ def test_a_run_stopped_by_ctrl_c_goes_on_to_the_same_bits(tmp_path: Path) -> Non
     write_set(tmp_path, general="shuffle_caption = true")
     whole = write_config(tmp_path, train="steps = 40", out="whole")
     halves = write_config(tmp_path, train="steps = 40", out="halves")
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
     bake(plan.make(whole), PlainReporter(lambda text: None))
     command = [sys.executable, "-m", "trainer", "run", str(halves)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

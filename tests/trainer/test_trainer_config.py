@@ -15,6 +15,7 @@ REFUSED = {
     "wrong type": ('[train]\nsteps = "9"\n', "train.steps: expected int, got str", ""),
     "too small": ("[adapter]\nrank = 0\n", "adapter.rank: expected int >= 1", ""),
     "not a number": ("[optimizer]\nlearning_rate = nan\n", "learning_rate", ""),
+    "endless": ("[optimizer]\nlearning_rate = inf\n", "optimizer.learning_rate is inf", "number"),
     "unknown choice": ('[train]\nprecision = "fp8"\n', "train.precision: invalid enum value", ""),
     "not a section": ("train = 3\n", "train must be a section", "[train]"),
     "contradiction": ("[train]\nsteps = 1\nepochs = 1\n", "both set", "one of them"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from trainer import assembling, loop, plan
 from trainer.registry import ADAPTERS, FAMILIES, OBJECTIVES
 
 GOLDEN = Path(__file__).parent / "golden" / "losses.json"
+RATE = 0.1
 WRITES = os.environ.get("DSK_GOLDEN") == "write"
 BASES: dict[str, Callable[[Path], Path]] = {"sd15": write_sd15, "sdxl": write_sdxl}
 SETTINGS = {
@@ -37,6 +39,15 @@ CASES = [
     for objective in OBJECTIVES.names()
     for adapter in ADAPTERS.names()
 ]
+
+
+def is_slow(case: str) -> bool:
+    """Every objective and every adapter is quick somewhere in each family; all their pairs only in the tiny one."""
+    family, objective, adapter = case.split("-")
+    return family != "tiny" and objective != "v_prediction" and adapter != "lora"
+
+
+MARKED = [pytest.param(case, marks=[pytest.mark.slow] if is_slow(case) else []) for case in CASES]
 
 
 @pytest.fixture(scope="module")
@@ -57,22 +68,28 @@ def found() -> Iterator[dict[str, list[float]]]:
 
 def losses(root: Path, case: str, *, base: Path | None) -> list[float]:
     family, objective, adapter = case.split("-")
-    write_set(root, sizes=[(64, 64), (64, 64), (96, 48)], repeats=1, general="shuffle_caption = true")
+    path = write_set(root, sizes=[(64, 64), (64, 64), (96, 48)], repeats=1, general="shuffle_caption = true")
+    # The lowest level of an SD 1.5 would be one pixel small, where group norm makes much of rounding noise.
+    path.write_text(path.read_text().replace("resolution = 32", "resolution = 128").replace("reso = 64", "reso = 192"))
     where = f'base = "{base}"\nprediction_type = "{objective}"' if base else ""
     rest = f'[model]\nfamily = "{family}"\n{where}\n'
     rest += (
         f'[objective]\nname = "{objective}"\nzero_terminal_snr = {"true" if objective == "v_prediction" else "false"}\n'
     )
-    rest += f'[adapter]\nname = "{adapter}"\n{SETTINGS[adapter]}\n[optimizer]\nlearning_rate = 1e-3\n'
+    rest += f'[adapter]\nname = "{adapter}"\n{SETTINGS[adapter]}\n'
     made = plan.make(write_config(root, train="steps = 3", rest=rest))
     oven = assembling.assemble(made).oven
+    # Plain gradient descent: AdamW's first steps have the size of the rate whatever the gradient's, so that one which is
+    # but rounding noise moves weights as far as a true one, elsewhere on each computer.
+    parameters = [parameter for group in oven.adapter.groups() for parameter in group.parameters]
+    oven = replace(oven, optimizer=torch.optim.SGD(parameters, lr=RATE))
     return [step.loss for step in loop.train(oven, done=0, total=3, stop=lambda: False)]
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", MARKED)
 def test_golden_losses(case: str, bases: dict[str, Path], found: dict[str, list[float]], tmp_path: Path) -> None:
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
     found[case] = losses(tmp_path, case, base=bases.get(case.partition("-")[0]))
     if not WRITES:
-        assert found[case] == pytest.approx(json.loads(GOLDEN.read_text())[case], rel=2e-4)
+        assert found[case] == pytest.approx(json.loads(GOLDEN.read_text())[case], rel=2e-5)
         assert len(set(found[case])) == 3

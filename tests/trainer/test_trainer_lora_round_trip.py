@@ -82,7 +82,10 @@ def put_on(base: Base, path: Path, asked: str = 'name = "lora"') -> tuple[Model,
     return model, assembling.attach_file(plan, model, tensors=tensors)
 
 
-@pytest.mark.parametrize(("family", "name", "way"), CASES)
+@pytest.mark.parametrize(
+    ("family", "name", "way"),
+    [pytest.param(*case, marks=pytest.mark.slow if case[0] == "sd15" and case[1] != "lora" else ()) for case in CASES],
+)
 def test_a_file_is_put_on_as_what_it_is(
     tmp_path: Path, bases: dict[str, Base], family: str, name: str, way: str
 ) -> None:

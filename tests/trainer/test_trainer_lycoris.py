@@ -352,10 +352,15 @@ def test_dropouts_act_in_training_alone_and_keep_the_mean(name: str, which: str)
 def test_everything_dropped_leaves_the_base(name: str) -> None:
     model = toy()
     before = model()
-    hung = attached(name, model, module_dropout=1.0)
+    with pytest.raises(ConfigError, match="module_dropout is 1"):
+        attached(name, toy(), module_dropout=1.0)
+    hung = attached(name, model, module_dropout=1 - 1e-9)
     filled(hung)
     hung.train(True)
     assert all(torch.equal(one, two) for one, two in zip(model(), before, strict=True))
+    sum(out.sum() for out in model()).backward()
+    gradients = [parameter.grad for group in hung.groups() for parameter in group.parameters]
+    assert all(gradient is not None and not gradient.any() for gradient in gradients)
 
 
 def test_what_does_not_fit_is_refused() -> None:

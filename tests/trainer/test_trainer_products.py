@@ -38,7 +38,7 @@ class Baked:
 
 @pytest.fixture(scope="module")
 def baked(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Baked]:
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
     root = tmp_path_factory.mktemp("products")
     write_set(root, sizes=[(64, 64)] * 2, repeats=1)
     bases_of = {name: write(root / name) for name, write in WRITERS.items()}

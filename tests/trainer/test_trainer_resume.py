@@ -28,7 +28,7 @@ NOISE = "[noise]\noffset = 0.1\noffset_random = true\npyramid_iterations = 3\nin
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
     root = tmp_path_factory.mktemp("resume")
     write_set(root, sizes=[(64, 64), (64, 64), (96, 48)], repeats=1, general=GENERAL)
     return root
