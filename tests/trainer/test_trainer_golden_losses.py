@@ -79,7 +79,7 @@ def losses(root: Path, case: str, *, base: Path | None) -> list[float]:
     rest += f'[adapter]\nname = "{adapter}"\n{SETTINGS[adapter]}\n'
     made = plan.make(write_config(root, train="steps = 3", rest=rest))
     oven = assembling.assemble(made).oven
-    # Plain gradient descent: AdamW's first steps have the size of the rate whatever the gradient's, so that one which is
+    # Plain gradient descent: AdamW's first steps have the size of the rate whatever the gradient's, so that one that is
     # but rounding noise moves weights as far as a true one, elsewhere on each computer.
     parameters = [parameter for group in oven.adapter.groups() for parameter in group.parameters]
     oven = replace(oven, optimizer=torch.optim.SGD(parameters, lr=RATE))

@@ -103,7 +103,7 @@ def _first_values(seed: int) -> Iterator[None]:
         yield
 
 
-def library() -> Any:
+def modules() -> Any:
     """The package lycoris. Raises MissingExtraError."""
     try:
         with quiet():
@@ -275,7 +275,7 @@ class LycorisAttached:
 def attach(model: Model, sites: Sequence[Site], *, settings: AdapterSettings, kind: Kind) -> LycorisAttached:
     """A companion for every site. Raises ConfigError, MissingExtraError."""
     check_dropout(sites, settings)
-    library()
+    modules()
     companions = {site.path: _companion(model, site, settings=settings, kind=kind) for site in sites}
     attached = LycorisAttached(companions)
     attached.enable(True)

@@ -30,7 +30,7 @@ def _lengths(weight: torch.Tensor) -> torch.Tensor:
 
 def _make(request: Request) -> nn.Module:
     site = request.site
-    made: nn.Module = _lycoris.library().LoConModule(
+    made: nn.Module = _lycoris.modules().LoConModule(
         "", request.module, lora_dim=site.rank, alpha=site.alpha, use_tucker=request.settings.tucker
     )
     # Not the library's: it adds a little to the length below the line, so that its first change is not zero.

@@ -21,7 +21,7 @@ from trainer.contracts.model import Model
 
 def _make(request: Request) -> nn.Module:
     site = request.site
-    made: nn.Module = _lycoris.library().LohaModule(
+    made: nn.Module = _lycoris.modules().LohaModule(
         "", request.module, lora_dim=site.rank, alpha=site.alpha, use_tucker=request.settings.tucker
     )
     return made

@@ -22,7 +22,7 @@ from trainer.contracts.model import Model
 
 def _make(request: Request) -> nn.Module:
     site, settings = request.site, request.settings
-    made: nn.Module = _lycoris.library().LokrModule(
+    made: nn.Module = _lycoris.modules().LokrModule(
         "",
         request.module,
         lora_dim=site.rank,

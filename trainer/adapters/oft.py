@@ -29,7 +29,7 @@ BLOCKS = "oft_blocks"
 
 
 def _make(request: Request) -> nn.Module:
-    made: nn.Module = _lycoris.library().DiagOFTModule("", request.module, lora_dim=request.site.rank, constraint=0.0)
+    made: nn.Module = _lycoris.modules().DiagOFTModule("", request.module, lora_dim=request.site.rank, constraint=0.0)
     return made
 
 
