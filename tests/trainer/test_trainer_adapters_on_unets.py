@@ -32,7 +32,9 @@ def says(model: Model) -> torch.Tensor:
     return model.predict(noise, torch.tensor([500.0]), condition=condition)
 
 
-@pytest.mark.parametrize("adapter", ADAPTERS)
+@pytest.mark.parametrize(
+    "adapter", [pytest.param(name, marks=() if name in ("lora", "lokr") else pytest.mark.slow) for name in ADAPTERS]
+)
 @pytest.mark.parametrize("family", [pytest.param("sd15", marks=pytest.mark.slow), "sdxl"])
 def test_fresh_is_the_base_and_merged_is_wrapped(
     family: str, adapter: str, bases: dict[str, Path], tmp_path: Path

@@ -169,6 +169,7 @@ def test_sizes_and_prompts_that_cannot_be(tmp_path: Path) -> None:
         request(plan, Options((" ",), 3))
 
 
+@pytest.mark.slow  # two processes that load torch; tests/actions has one with all around it
 def test_the_command(tmp_path: Path) -> None:
     (tmp_path / "bake.toml").write_text("[sample]\nsteps = 1\nsize = [32, 32]\n[train]\nthreads = 1\n")
     command = [sys.executable, "-m", "trainer", "classgen", "bake.toml", "--prompt", "1girl", "--out", "reg"]

@@ -78,7 +78,7 @@ def test_a_folder_gives_the_same_model_back(model: Any, folder: Path) -> None:
     assert load(folder).digest() == model.digest()
 
 
-@pytest.mark.parametrize("name", ["sd15", "sdxl"])
+@pytest.mark.parametrize("name", [pytest.param("sd15", marks=pytest.mark.slow), "sdxl"])
 def test_a_folder_has_the_file_s_numbers(name: str, tmp_path: Path) -> None:
     path = WRITERS[name](tmp_path)
     unet = load(path).networks["unet"]
@@ -99,7 +99,7 @@ def test_a_file_and_a_folder_hold_the_same_model(name: str, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("prediction", [("epsilon", False), ("v_prediction", True)])
-@pytest.mark.parametrize("name", ["sd15", "sdxl"])
+@pytest.mark.parametrize("name", [pytest.param("sd15", marks=pytest.mark.slow), "sdxl"])
 def test_diffusers_loads_what_is_written(name: str, prediction: tuple[str, bool], tmp_path: Path) -> None:
     model = load(WRITERS[name](tmp_path / "base"))
     out = tmp_path / "out"
@@ -274,7 +274,7 @@ def test_the_wrong_family_is_told(folder: Path, tmp_path: Path) -> None:
         ALL["sdxl"].load(BaseSource(read_header(write_sd15(tmp_path))))
 
 
-@pytest.mark.parametrize("kind", ["folder", "subfolder", "file"])
+@pytest.mark.parametrize("kind", ["folder", pytest.param("subfolder", marks=pytest.mark.slow), "file"])
 def test_another_vae(kind: str, tmp_path: Path) -> None:
     base, other = write_sd15(tmp_path / "base"), write_sdxl(tmp_path / "other")
     path = {"folder": other / "vae", "subfolder": other, "file": other / "vae" / WEIGHTS}[kind]

@@ -26,6 +26,7 @@ RESULTS = {
     "word": ('name = "textual_inversion"\nword = "sks"\nnum_vectors = 2', "single-file"),
 }
 CASES = [f"{family}-{kind}" for family in WRITERS for kind in RESULTS]
+MARKED = [pytest.param(case, marks=pytest.mark.slow if case in ("sd15-lora", "sd15-folder") else ()) for case in CASES]
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def baked(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Baked]:
     return make
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", MARKED)
 def test_the_sheet_of_the_file_is_the_sheet_of_the_run(case: str, baked: Callable[[str], Baked]) -> None:
     one = baked(case)
     sheet = products.sample(one.plan, one.result, wanted=sheets.request(one.plan), title="sks, step 1")
@@ -70,7 +71,7 @@ def test_the_sheet_of_the_file_is_the_sheet_of_the_run(case: str, baked: Callabl
     assert sheet.crop((296, 110, 552, 334)).tobytes() != sheet.crop((566, 110, 822, 334)).tobytes()
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", MARKED)
 def test_every_text_encoder_learns(case: str, baked: Callable[[str], Baked]) -> None:
     one = baked(case)
     state = load_file(one.plan.output / "checkpoints" / "step-00000001" / "optimizer.safetensors")
