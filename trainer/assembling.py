@@ -58,7 +58,6 @@ def assemble(plan: Plan, note: Callable[[str], None] = lambda text: None) -> Ass
     """Loads and attaches everything; `note` is told of spoilt caches. Raises any TrainerError."""
     config = plan.config
     dataset = items.with_digests(plan.dataset)
-    trained = tuple(item for item in dataset.items if not item.is_held_out)
     learnt = recipe.make(plan)
     model = load_model(plan)
     latents = LatentCache(plan.cache, model, stride_px=plan.family.latent_stride_px, note=note)
@@ -75,7 +74,7 @@ def assemble(plan: Plan, note: Callable[[str], None] = lambda text: None) -> Ass
         recipe=learnt,
         adapter=adapter,
         optimizer=optimizer(config, adapter, plan=plan),
-        items=trained,
+        items=dataset.trained,
         tags=plan.tag_rule(),
         latents=latents,
         texts=texts,

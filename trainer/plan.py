@@ -70,7 +70,7 @@ class Plan:
     @property
     def trained(self) -> tuple[Item, ...]:
         """The pictures without those held out."""
-        return tuple(item for item in self.dataset.items if not item.is_held_out)
+        return self.dataset.trained
 
     @property
     def epochs(self) -> int:
@@ -136,8 +136,7 @@ def make(path: Path) -> Plan:
     _refuse_odd_sample_size(path, config, family=family)
     dataset = items.find(_sets(config, family))
     items.require_stride(dataset, family.latent_stride_px)
-    trained = [item for item in dataset.items if not item.is_held_out]
-    num = num_batches(entries(trained))
+    num = num_batches(entries(dataset.trained))
     per_epoch = -(-num // config.train.gradient_accumulation)
     steps = config.train.steps or (config.train.epochs or _DEFAULT_EPOCHS) * per_epoch
     plan = Plan(path, config, family, base, prediction, dataset, (), num, per_epoch, steps)

@@ -19,10 +19,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from trainer.adapters._places import check_dropout
+from trainer.adapters._places import check_dropout, check_fit, module_at
 from trainer.contracts.adapter import AdapterSettings, Group, Role, Site
 from trainer.contracts.model import Model
-from trainer.errors import ConfigError, LoraFileError, MissingExtraError, some
+from trainer.errors import ConfigError, MissingExtraError
 from trainer.seeds import seed_for
 
 ALPHA = "alpha"
@@ -225,22 +225,7 @@ class LycorisAttached:
 
     def load(self, state: Mapping[str, torch.Tensor]) -> None:
         """Takes over the tensors, and alpha; names and shapes must be those of this adapter."""
-        mine = self.state()
-        if strange := sorted(set(state) - set(mine)):
-            raise LoraFileError(
-                f"the adapter has no place for {some(strange, limit=3)}",
-                hint="use the model, the targets and the kind that it was baked for",
-            )
-        if lacking := sorted(set(mine) - set(state)):
-            raise LoraFileError(
-                f"the adapter's file lacks {some(lacking, limit=3)}", hint="use the same kind, targets and rank"
-            )
-        for name, tensor in state.items():
-            if tensor.shape != mine[name].shape:
-                raise LoraFileError(
-                    f"{name} is {list(tensor.shape)}, expected {list(mine[name].shape)}",
-                    hint="use the rank, factor and full_matrix that it was baked with",
-                )
+        check_fit(self.state(), state)
         with torch.no_grad():
             for path, companion in self.companions.items():
                 for suffix, tensor in companion.tensors().items():
@@ -283,8 +268,7 @@ def attach(model: Model, sites: Sequence[Site], *, settings: AdapterSettings, ki
 
 
 def _companion(model: Model, site: Site, *, settings: AdapterSettings, kind: Kind) -> Companion:
-    part, _, inner = site.path.partition(".")
-    module = model.parts[part].get_submodule(inner)
+    module = module_at(model.parts, site.path)
     if not isinstance(module, nn.Linear | nn.Conv2d):
         raise ConfigError(
             f"adapter.targets: {site.path} is a {type(module).__name__}, not a linear layer or convolution",

@@ -37,7 +37,8 @@ def check_fit(own: Mapping[str, torch.Tensor], given: Mapping[str, torch.Tensor]
     for name, tensor in given.items():
         if tensor.shape != own[name].shape:
             raise LoraFileError(
-                f"{name} is {list(tensor.shape)}, expected {list(own[name].shape)}", hint="use the rank of the file"
+                f"{name} is {list(tensor.shape)}, expected {list(own[name].shape)}",
+                hint="use the rank of the file; for lokr its factor and full_matrix too",
             )
 
 

@@ -72,6 +72,11 @@ class Dataset:
     """One sentence each: not wrong, yet seldom meant."""
 
     @property
+    def trained(self) -> tuple[Item, ...]:
+        """The pictures without those held out."""
+        return tuple(item for item in self.items if not item.is_held_out)
+
+    @property
     def num_repeats(self) -> int:
         """Pictures per epoch, each as often as it is repeated, without regularization and held-out ones."""
         return sum(item.subset.num_repeats for item in self.items if item.is_counted)
