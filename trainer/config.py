@@ -15,6 +15,17 @@ from typing import Any
 import msgspec
 
 from trainer.errors import ConfigError, TrainerError, nearest
+from trainer.run_sections import (
+    EmaConfig,
+    LogConfig,
+    MemoryConfig,
+    OptimizerConfig,
+    OutputConfig,
+    SampleConfig,
+    ScheduleConfig,
+    TrainConfig,
+    ValidationConfig,
+)
 from trainer.sections import (
     AdapterConfig,
     CaptionsConfig,
@@ -23,13 +34,9 @@ from trainer.sections import (
     ModelConfig,
     NoiseConfig,
     ObjectiveConfig,
-    OptimizerConfig,
-    OutputConfig,
     RuleConfig,
-    SampleConfig,
     TextConfig,
     TimestepsConfig,
-    TrainConfig,
 )
 
 _OWN_FOLDERS = ("cache", "checkpoints", "samples")
@@ -48,8 +55,13 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     noise: NoiseConfig = NoiseConfig()
     loss: LossConfig = LossConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
+    memory: MemoryConfig = MemoryConfig()
+    ema: EmaConfig = EmaConfig()
     train: TrainConfig = TrainConfig()
+    validation: ValidationConfig = ValidationConfig()
     sample: SampleConfig = SampleConfig()
+    log: LogConfig = LogConfig()
     output: OutputConfig = OutputConfig()
 
 

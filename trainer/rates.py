@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from trainer.contracts.adapter import Group
-from trainer.sections import AdapterConfig, OptimizerConfig
+from trainer.run_sections import OptimizerConfig
+from trainer.sections import AdapterConfig
 from trainer.targeting import OwnName, matching
 
 

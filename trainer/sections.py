@@ -1,4 +1,7 @@
-"""The sections of a run's TOML: strict, typed, each field said in one sentence."""
+"""The sections of a run's TOML that say what is learnt: strict, typed, each field said in one sentence.
+
+How the run goes is in `run_sections`.
+"""
 
 from __future__ import annotations
 
@@ -200,83 +203,3 @@ class LossConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Pictures that have a mask count where it is white only."""
     prior_loss_weight: Rate = 1.0
     """Weight of regularization pictures."""
-
-
-class OptimizerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`[optimizer]`."""
-
-    name: Literal["adamw"] = "adamw"
-    """Kind of optimizer."""
-    learning_rate: Above = 1e-4
-    """Size of a step."""
-    text_encoder_rate: Rate = 0.0
-    """Of the text encoders where they are trained; 0: learning_rate."""
-    text_encoder_2_rate: Rate = 0.0
-    """Of SDXL's second one; 0: text_encoder_rate."""
-    lora_plus: Rate = 0.0
-    """LoRA+: the up matrices learn this many times faster; 0: as fast. 16 is its authors' choice."""
-    weight_decay: Rate = 0.01
-    """Share of each weight, times the learning rate, taken off per step."""
-    max_grad_norm: Rate = 1.0
-    """Gradients longer than this are shortened to it; 0: never."""
-
-
-class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`[train]`: how long and how."""
-
-    steps: Count = 0
-    """Optimizer updates; 0: as many as `epochs` take."""
-    epochs: Count = 0
-    """Passes over all repeats; 0 with steps 0: ten."""
-    batch_size: Positive = 1
-    """Used where the dataset TOML names no batch_size."""
-    gradient_accumulation: Positive = 1
-    """Batches per optimizer update."""
-    precision: Literal["fp32", "bf16"] = "fp32"
-    """Arithmetic of the network; the adapter and the optimizer are always fp32."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where it runs; auto: the first GPU, else the CPU."""
-    threads: Count = 0
-    """CPU threads; 0: torch's own choice. Another number may change the last bits of the result."""
-    seed: Seed = 0
-    """Decides order, noise, timesteps, caption shuffling and the adapter's first weights."""
-    save_every: Count = 0
-    """Steps between checkpoints; 0: only at the end and when interrupted."""
-    keep_last: Positive = 2
-    """Checkpoints kept."""
-
-
-class SampleConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`[sample]`: the pictures made before and after."""
-
-    prompts: tuple[str, ...] = ()
-    """One row of the grid each; empty: the first captions of the dataset."""
-    negative: str = ""
-    """What the pictures shall not be."""
-    steps: Positive = 20
-    """Sampler steps."""
-    guidance: Rate = 5.0
-    """Classifier-free guidance scale; 1 is none."""
-    guidance_rescale: Share = 0.0
-    """Share of the guided output brought back to the contrast it had without; 0.7 is usual with zero terminal SNR."""
-    seed: Seed = 1
-    """Decides the starting noise, per prompt."""
-    size: tuple[Count, Count] = (0, 0)
-    """Width and height in pixels; 0: the family's own."""
-    every: Count = 0
-    """Steps between grids while training; 0: only at the end."""
-
-
-class OutputConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`[output]`: where the results go."""
-
-    dir: str = "output"
-    """Folder of this run alone."""
-    name: str = "lora"
-    """File name of the result, without `.safetensors`."""
-    dtype: Literal["fp16", "bf16", "fp32"] = "fp16"
-    """Precision of the result's numbers."""
-    layout: Literal["auto", "single-file", "diffusers"] = "auto"
-    """Of a full finetune: one checkpoint file, or a folder in diffusers' layout; auto: a file where there is one."""
-    no_metadata: bool = False
-    """Leave out of the result's header all that readers do not need: paths, tags, settings."""
