@@ -20,7 +20,11 @@ from trainer.errors import ConfigError
 from trainer.formats import kohya_lora
 from trainer.loop import Oven
 from trainer.plan import Plan
+from trainer.processes import Processes
 from trainer.registry import ADAPTERS
+from trainer.updates import updater as updates
+from trainer.updates.ema import Ema
+from trainer.updates.updater import Rounding, Updater
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,17 @@ def load_model(plan: Plan) -> Model:
     if config.train.threads:
         torch.set_num_threads(config.train.threads)
     vae = Path(config.model.vae) if config.model.vae else None
-    return plan.family.load(BaseSource(plan.base, device(config), config.model.seed, vae, plan.text))
+    source = BaseSource(
+        plan.base,
+        device(config),
+        config.model.seed,
+        vae,
+        plan.text,
+        # Eight bits are made later, of what is not trained.
+        weights="fp32" if config.memory.weights == "fp32" else "bf16",
+        text_weights="fp32" if config.memory.text_weights == "fp32" else "bf16",
+    )
+    return plan.family.load(source)
 
 
 def device(config: Config) -> str:
@@ -54,7 +68,9 @@ def device(config: Config) -> str:
     return wanted
 
 
-def assemble(plan: Plan, note: Callable[[str], None] = lambda text: None) -> Assembled:
+def assemble(
+    plan: Plan, note: Callable[[str], None] = lambda text: None, *, processes: Processes | None = None
+) -> Assembled:
     """Loads and attaches everything; `note` is told of spoilt caches. Raises any TrainerError."""
     config = plan.config
     dataset = items.with_digests(plan.dataset)
@@ -73,13 +89,15 @@ def assemble(plan: Plan, note: Callable[[str], None] = lambda text: None) -> Ass
         model=model,
         recipe=learnt,
         adapter=adapter,
-        optimizer=optimizer(config, adapter, plan=plan),
+        updater=updater(config, adapter, plan=plan),
+        ema=Ema(adapter, config.ema.decay, config.ema.warmup) if config.ema.decay else None,
         items=dataset.trained,
         tags=plan.tag_rule(),
         latents=latents,
         texts=texts,
         trains_text=trains_text(adapter),
         rules=_rules(plan),
+        processes=processes or Processes(),
     )
     return Assembled(oven, dataset, kind, settings)
 
@@ -89,6 +107,7 @@ def adapter_settings(config: Config) -> AdapterSettings:
     asked = config.adapter
     return AdapterSettings(
         seed=config.train.seed,
+        dtype="bf16" if config.memory.adapter_weights == "bf16" else "fp32",
         rank_dropout=asked.rank_dropout,
         module_dropout=asked.module_dropout,
         rank_stabilized=asked.rank_stabilized,
@@ -102,10 +121,11 @@ def adapter_settings(config: Config) -> AdapterSettings:
     )
 
 
-def optimizer(config: Config, adapter: Attached, *, plan: Plan) -> torch.optim.Optimizer:
-    """The optimizer over the adapter's parameters, each with the rate of its place."""
+def updater(config: Config, adapter: Attached, *, plan: Plan) -> Updater:
+    """What changes the adapter's parameters, each at the rate of its place. Raises ConfigError, MissingExtraError."""
     groups = rates.parameter_groups(adapter.groups(), config.adapter, config.optimizer, plan.family.own_name)
-    return torch.optim.AdamW(groups, lr=config.optimizer.learning_rate)
+    rounding = Rounding(config.memory.fused_backward is True, config.train.seed)
+    return updates.make(groups, config.optimizer, schedule=config.schedule, total=plan.steps, rounding=rounding)
 
 
 def trains_text(adapter: Attached) -> bool:
@@ -127,7 +147,5 @@ def attach_file(plan: Plan, model: Model, *, tensors: Mapping[str, torch.Tensor]
 
 
 def _rules(plan: Plan) -> loop.Rules:
-    train, optimizer = plan.config.train, plan.config.optimizer
-    return loop.Rules(
-        train.seed, train.gradient_accumulation, optimizer.max_grad_norm, train.precision == "bf16", plan.steps
-    )
+    train = plan.config.train
+    return loop.Rules(train.seed, train.gradient_accumulation, train.precision == "bf16", plan.steps)

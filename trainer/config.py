@@ -1,6 +1,6 @@
-"""Reads a run's TOML.
+"""Reads a run's TOML, over a preset, and below what was said with `--set`.
 
-Relative paths are taken from the folder of the TOML itself.
+Relative paths are taken from the folder of the TOML itself, those of `--set` too.
 """
 
 from __future__ import annotations
@@ -8,13 +8,14 @@ from __future__ import annotations
 import math
 import os
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from trainer.errors import ConfigError, TrainerError, nearest
+from trainer.layers import Layer, as_text, merged, of_set, origin
 from trainer.run_sections import (
     EmaConfig,
     LogConfig,
@@ -39,7 +40,13 @@ from trainer.sections import (
     TimestepsConfig,
 )
 
-_OWN_FOLDERS = ("cache", "checkpoints", "samples")
+_OWN_FOLDERS = ("cache", "checkpoints", "samples", "tensorboard")
+_FIELDS = "see `python -m trainer fields`"
+_PRESET = "preset"
+_PRESET_SENTENCE = (
+    "At the top of the file, above all sections: settings to begin with, by name or by style alone, such as character; "
+    "see `python -m trainer presets`."
+)
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -82,23 +89,35 @@ def read_toml(path: Path, *, error: type[TrainerError] = ConfigError) -> dict[st
         raise error(f"{path}: is not valid TOML: {reason}", hint=hint) from None
 
 
-def load(path: Path) -> Config:
-    """Reads and checks a run's TOML; paths in the result are absolute. Raises ConfigError."""
-    data = read_toml(path)
-    _refuse_unknown(data, path)
+def load(path: Path, *, sets: Sequence[str] = (), preset: str = "") -> Config:
+    """Reads and checks a run's TOML; paths in the result are absolute. `preset` wins over the file's own.
+
+    Raises ConfigError, and BaseModelError where a preset has to know the base and it cannot be read.
+    """
+    absolute = _absolute(path.absolute().parent)
+    layers = _layers(path, sets, preset=preset, absolute=absolute)
     try:
-        config = msgspec.convert(data, Config)
+        config = msgspec.convert(merged(layers), Config)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{path}: {_plain(str(error))}", hint="see `python -m trainer fields`") from None
-    _refuse_infinite(config, path)
-    _refuse_contradictions(config, path)
-    _refuse_two_datasets(config.dataset, path)
-    return _with_absolute_paths(config, path.absolute().parent)
+        raise ConfigError(f"{path}: {_plain(str(error))}", hint=_FIELDS) from None
+    _refuse_contradictions(config, lambda *keys: origin(layers, *keys) or str(path))
+    return _with_absolute_paths(config, absolute)
+
+
+def check(layer: Layer) -> Layer:
+    """The layer, if every key is known and every value one that its key takes by itself. Raises ConfigError."""
+    _refuse_unknown(layer)
+    try:
+        config = msgspec.convert(layer.tables, Config)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{layer.source}: {_plain(str(error))}", hint=_FIELDS) from None
+    _refuse_infinite(config, layer.source)
+    return layer
 
 
 def defaults() -> list[tuple[str, str, object, str]]:
     """Every field as (section, name, default, sentence), in order; what the reference page is made of."""
-    rows = []
+    rows: list[tuple[str, str, object, str]] = [("top", _PRESET, "", _PRESET_SENTENCE)]
     for section in msgspec.structs.fields(Config):
         rows += _rows(section.name, section.type)
         if section.type is AdapterConfig:
@@ -131,17 +150,43 @@ def _field_docs(struct: type) -> dict[str, str]:
     return docs
 
 
-def _refuse_unknown(data: dict[str, Any], path: Path) -> None:
+def _layers(path: Path, sets: Sequence[str], *, preset: str, absolute: Callable[[str], str]) -> list[Layer]:
+    data = read_toml(path)
+    named = data.pop(_PRESET, "")
+    if not isinstance(named, str):
+        raise ConfigError(f"{path}: preset must be a text, not {named!r}", hint='write preset = "character"')
+    own = [check(Layer(str(path), data)), *(_checked_set(text) for text in sets)]
+    if not (preset or named):
+        return own
+    from trainer.presets import choosing
+
+    return [*map(check, choosing.layers(preset or named, merged(own), absolute)), *own]
+
+
+def _checked_set(text: str) -> Layer:
+    layer = of_set(text)
+    try:
+        return check(layer)
+    except ConfigError as error:
+        try:
+            return check(as_text(layer))
+        except ConfigError:
+            raise error from None
+
+
+def _refuse_unknown(layer: Layer) -> None:
     sections = {section.name: section.type for section in msgspec.structs.fields(Config)}
-    for name, table in data.items():
+    for name, table in layer.tables.items():
         if name not in sections:
-            raise ConfigError(f"{path}: unknown section [{name}]", hint=nearest(name, sections))
+            raise ConfigError(f"{layer.source}: unknown section [{name}]", hint=nearest(name, sections))
         if not isinstance(table, dict):
-            raise ConfigError(f"{path}: {name} must be a section, [{name}]", hint=f"write [{name}] on its own line")
+            raise ConfigError(
+                f"{layer.source}: {name} must be a section, [{name}]", hint=f"write [{name}] on its own line"
+            )
         known = [field.name for field in msgspec.structs.fields(sections[name])]
         for key in table:
             if key not in known:
-                raise ConfigError(f"{path}: unknown key {key!r} in [{name}]", hint=nearest(key, known))
+                raise ConfigError(f"{layer.source}: unknown key {key!r} in [{name}]", hint=nearest(key, known))
 
 
 def _plain(message: str) -> str:
@@ -149,54 +194,88 @@ def _plain(message: str) -> str:
     return f"{where.rstrip('`')}: {text[:1].lower()}{text[1:]}".replace("`", "") if where else text
 
 
-def _refuse_infinite(config: Config, path: Path) -> None:
+def _refuse_infinite(config: Config, source: str) -> None:
     plain: dict[str, dict[str, Any]] = msgspec.to_builtins(config)
     for section, table in plain.items():
         for key, value in table.items():
             if isinstance(value, float) and not math.isfinite(value):
-                raise ConfigError(f"{path}: {section}.{key} is {value}", hint="write a number that can be reached")
+                raise ConfigError(f"{source}: {section}.{key} is {value}", hint="write a number that can be reached")
 
 
-def _refuse_contradictions(config: Config, path: Path) -> None:
-    if config.train.steps and config.train.epochs:
-        raise ConfigError(f"{path}: train.steps and train.epochs are both set", hint="keep one of them")
+def _refuse_contradictions(config: Config, where: Callable[..., str]) -> None:
+    """`where` says in which layer the named keys stand."""
     name = config.output.name
     if not name or name.startswith(".") or any(mark in name for mark in '/\\:*?"<>|\0'):
-        raise ConfigError(f"{path}: output.name {name!r} is not a file name", hint="use letters, digits, - and _")
+        at = where("output.name")
+        raise ConfigError(f"{at}: output.name {name!r} is not a file name", hint="use letters, digits, - and _")
     if name in _OWN_FOLDERS:
-        raise ConfigError(f"{path}: output.name {name!r} is a folder of the run's own", hint="choose another name")
-    if config.timesteps.min >= config.timesteps.max:
-        raise ConfigError(f"{path}: timesteps.min is not below timesteps.max", hint="max is 1000 at most")
-    if config.loss.huber_scale != 1.0 and config.loss.huber_schedule == "snr":
-        raise ConfigError(
-            f"{path}: loss.huber_scale means nothing with the schedule snr", hint='set huber_schedule = "constant"'
-        )
-    if sum(often for often, _ in config.captions.levels) > 1.0:
-        raise ConfigError(f"{path}: captions.levels come to more than every draw", hint="let how often add up to 1")
-    if 0 in config.sample.size and any(config.sample.size):
-        raise ConfigError(f"{path}: sample.size has one side only", hint="give both, or [0, 0]")
+        at = where("output.name")
+        raise ConfigError(f"{at}: output.name {name!r} is a folder of the run's own", hint="choose another name")
+    for keys, is_wrong, message, hint in _contradictions(config):
+        if is_wrong:
+            raise ConfigError(f"{where(*keys)}: {message}", hint=hint)
 
 
-def _refuse_two_datasets(given: DatasetConfig, path: Path) -> None:
-    if given.config and given.train_dir:
-        raise ConfigError(f"{path}: dataset.config and dataset.train_dir are both set", hint="keep one of them")
-    if given.reg_dir and not given.train_dir:
-        raise ConfigError(
-            f"{path}: dataset.reg_dir is set without dataset.train_dir",
-            hint="in a dataset TOML, regularization pictures are a subset with is_reg = true",
-        )
+def _contradictions(config: Config) -> list[tuple[tuple[str, ...], bool, str, str]]:
+    """Keys, whether they do not go together, why, and the cure."""
+    train, times, loss, size = config.train, config.timesteps, config.loss, config.sample.size
+    data = config.dataset
+    often = sum(often for often, _ in config.captions.levels)
+    snr_scaled = loss.huber_scale != 1.0 and loss.huber_schedule == "snr"
+    is_half = 0 in size and any(size)
+    return [
+        (
+            ("train.steps", "train.epochs"),
+            bool(train.steps and train.epochs),
+            "train.steps and train.epochs are both set",
+            "keep one of them",
+        ),
+        (
+            ("timesteps.min", "timesteps.max"),
+            times.min >= times.max,
+            "timesteps.min is not below timesteps.max",
+            "max is 1000 at most",
+        ),
+        (
+            ("loss.huber_scale", "loss.huber_schedule"),
+            snr_scaled,
+            "loss.huber_scale means nothing with the schedule snr",
+            'set huber_schedule = "constant"',
+        ),
+        (
+            ("captions.levels",),
+            often > 1.0,
+            "captions.levels come to more than every draw",
+            "let how often add up to 1",
+        ),
+        (("sample.size",), is_half, "sample.size has one side only", "give both, or [0, 0]"),
+        (
+            ("dataset.config", "dataset.train_dir"),
+            bool(data.config and data.train_dir),
+            "dataset.config and dataset.train_dir are both set",
+            "keep one of them",
+        ),
+        (
+            ("dataset.reg_dir",),
+            bool(data.reg_dir and not data.train_dir),
+            "dataset.reg_dir is set without dataset.train_dir",
+            "in a dataset TOML, regularization pictures are a subset with is_reg = true",
+        ),
+    ]
 
 
-def _with_absolute_paths(config: Config, folder: Path) -> Config:
-    def absolute(text: str) -> str:
-        # Unlike Path.expanduser, it lets the home of nobody stand, which is then said not to be there.
-        return os.path.normpath(folder / os.path.expanduser(text)) if text else ""  # noqa: PTH111
+def _absolute(folder: Path) -> Callable[[str], str]:
+    # Unlike Path.expanduser, it lets the home of nobody stand, which is then said not to be there.
+    return lambda text: os.path.normpath(folder / os.path.expanduser(text)) if text else ""  # noqa: PTH111
 
+
+def _with_absolute_paths(config: Config, absolute: Callable[[str], str]) -> Config:
     replace = msgspec.structs.replace
     return replace(
         config,
         model=replace(config.model, base=absolute(config.model.base), vae=absolute(config.model.vae)),
         dataset=_dataset(config.dataset, absolute),
+        sample=replace(config.sample, prompt_file=absolute(config.sample.prompt_file)),
         output=replace(config.output, dir=absolute(config.output.dir)),
     )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import count
 
@@ -28,8 +29,11 @@ from trainer.data.sampler import Draw, batches, num_batches, steps_of
 from trainer.data.texts import TextCache
 from trainer.errors import DivergedError
 from trainer.plan import entries
+from trainer.processes import Processes
 from trainer.recipe import Recipe
 from trainer.seeds import normal, seed_for, unit
+from trainer.updates.ema import Ema
+from trainer.updates.updater import Updater
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,7 @@ class Rules:
 
     seed: int
     gradient_accumulation: int
-    max_grad_norm: float
+    """Batches per step of one process."""
     bf16: bool
     total_steps: int
 
@@ -50,7 +54,8 @@ class Oven:
     model: Model
     recipe: Recipe
     adapter: Attached
-    optimizer: torch.optim.Optimizer
+    updater: Updater
+    ema: Ema | None
     items: Sequence[Item]
     tags: TagRule
     latents: LatentCache
@@ -58,6 +63,30 @@ class Oven:
     trains_text: bool
     """Whether the text encoders change, so that nothing they said before counts."""
     rules: Rules
+    processes: Processes
+
+    @property
+    def batches_per_step(self) -> int:
+        """Of all processes together."""
+        return self.rules.gradient_accumulation * self.processes.count
+
+    @contextmanager
+    def as_result(self) -> Iterator[None]:
+        """Meanwhile the weights are those that would become the result; afterwards they are, bit for bit, as before."""
+        with self.updater.settled(), self.ema.applied() if self.ema else nullcontext():
+            yield
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """How one draw of a picture went."""
+
+    index: int
+    """Of the picture, in the oven's items."""
+    time: float
+    """0 to 1000, of the noise path."""
+    loss: float
+    """Its bare error, without any weight."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +100,9 @@ class Step:
     loss: float
     learning_rate: float
     seconds: float
+    norm: float
+    """Length of the gradient before it was shortened."""
+    draws: tuple[Drawn, ...]
 
 
 @dataclass(frozen=True)
@@ -91,29 +123,24 @@ class Batch:
     geometry: tuple[Geometry, ...]
 
 
-def steps_per_epoch(items: Sequence[Item], gradient_accumulation: int) -> int:
-    """Optimizer updates that one pass takes."""
-    return -(-num_batches(entries(tuple(items))) // gradient_accumulation)
-
-
 def train(oven: Oven, *, done: int, total: int, stop: Callable[[], bool]) -> Iterator[Step]:
     """Yields each step from `done` + 1 to `total`; ends early, between steps, once `stop()` is true.
 
     Raises DivergedError, naming the step, where the loss or its gradient is no number; nothing is updated then.
     """
     for number, epoch, draws in _plan(oven, done):
-        if number > total or stop():
+        if number > total or oven.processes.agree(stop()):
             return
         yield _step(oven, number, epoch=epoch, draws=draws)
 
 
 def _plan(oven: Oven, done: int) -> Iterator[tuple[int, int, tuple[tuple[Draw, ...], ...]]]:
-    """Number, epoch and batches of each step after `done`, without end."""
-    seen, accumulation = entries(tuple(oven.items)), oven.rules.gradient_accumulation
-    first_epoch, skip = divmod(done, steps_per_epoch(oven.items, accumulation))
+    """Number, epoch and batches of each step after `done`, of all processes, without end."""
+    seen = entries(tuple(oven.items))
+    first_epoch, skip = divmod(done, -(-num_batches(seen) // oven.batches_per_step))
     number = done
     for epoch in count(first_epoch):
-        steps = steps_of(batches(seen, seed=oven.rules.seed, epoch=epoch), accumulation)
+        steps = steps_of(batches(seen, seed=oven.rules.seed, epoch=epoch), oven.batches_per_step)
         for draws in steps[skip if epoch == first_epoch else 0 :]:
             number += 1
             yield number, epoch, draws
@@ -121,28 +148,41 @@ def _plan(oven: Oven, done: int) -> Iterator[tuple[int, int, tuple[tuple[Draw, .
 
 def _step(oven: Oven, number: int, *, epoch: int, draws: tuple[tuple[Draw, ...], ...]) -> Step:
     started = time.perf_counter()
-    num_pictures = sum(len(batch) for batch in draws)
-    total = 0.0
+    first, pictures = 0, [chosen.index for batch in draws for chosen in batch]
+    # Of each picture its loss, its bare error and its time; zero where another process has it.
+    table = [0.0] * (3 * len(pictures))
+    oven.updater.begin(number - 1)
     oven.adapter.train(True)
     for place, chosen in enumerate(draws):
-        # Dropout is the one draw that modules make by themselves: its generator starts anew for each batch.
-        torch.manual_seed(seed_for(oven.rules.seed, number, place, "dropout"))
-        batch = make_batch(oven, chosen, epoch=epoch, step=number - 1)
-        loss = losses(oven, batch).sum() / num_pictures
-        loss.backward()  # type: ignore[no-untyped-call]
-        total += loss.item()
+        if place % oven.processes.count == oven.processes.rank:
+            # Dropout is the one draw that modules make by themselves: its generator starts anew for each batch.
+            torch.manual_seed(seed_for(oven.rules.seed, number, place, "dropout"))
+            batch = make_batch(oven, chosen, epoch=epoch, step=number - 1)
+            table[3 * first : 3 * (first + len(chosen))] = _backward(oven, batch, num_pictures=len(pictures))
+        first += len(chosen)
     oven.adapter.train(False)
-    limit = oven.rules.max_grad_norm or math.inf
-    norm = torch.nn.utils.clip_grad_norm_(_parameters(oven), limit)
-    if not (math.isfinite(total) and math.isfinite(norm.item())):
+    oven.processes.sum_gradients(_parameters(oven))
+    table = oven.processes.sum_numbers(table)
+    total = sum(table[0::3]) / len(pictures)
+    norm = oven.updater.update() if math.isfinite(total) else math.nan
+    if not math.isfinite(norm):
         raise DivergedError(
-            f"the loss is no number at step {number} (loss {total}, gradient {norm.item()})",
+            f"the loss is no number at step {number} (loss {total}, gradient {norm})",
             hint="lower optimizer.learning_rate, or use precision fp32; the last checkpoint is unharmed",
         )
-    oven.optimizer.step()
-    oven.optimizer.zero_grad(set_to_none=True)
-    rate = float(oven.optimizer.param_groups[0]["lr"])
-    return Step(number, epoch + 1, total, rate, time.perf_counter() - started)
+    if oven.ema:
+        oven.ema.update(number - 1)
+    drawn = tuple(Drawn(*row) for row in zip(pictures, table[2::3], table[1::3], strict=True))
+    return Step(number, epoch + 1, total, oven.updater.rate(), time.perf_counter() - started, norm, drawn)
+
+
+def _backward(oven: Oven, batch: Batch, *, num_pictures: int) -> list[float]:
+    """Adds this batch's part to the gradients; loss, bare error and time of each picture, one after the other."""
+    bare = errors(oven, batch)
+    weighted = bare * weights(oven, batch)
+    (weighted.sum() / num_pictures).backward()  # type: ignore[no-untyped-call]
+    rows = torch.stack([weighted.detach().double(), bare.detach().double(), batch.times.double()], dim=1)
+    return [float(number) for number in rows.flatten().tolist()]
 
 
 def _parameters(oven: Oven) -> list[torch.nn.Parameter]:
@@ -185,6 +225,16 @@ def make_batch(oven: Oven, draws: Sequence[Draw], *, epoch: int, step: int) -> B
 
 def losses(oven: Oven, batch: Batch) -> torch.Tensor:
     """The loss of each picture [B]: its error, times its own weight, times that of its noise level."""
+    return errors(oven, batch) * weights(oven, batch)
+
+
+def weights(oven: Oven, batch: Batch) -> torch.Tensor:
+    """How much each picture's error counts [B]."""
+    return batch.weights * oven.recipe.weights(batch.times).float()
+
+
+def errors(oven: Oven, batch: Batch) -> torch.Tensor:
+    """How far off the network is for each picture [B]."""
     recipe, model = oven.recipe, oven.model
     alpha, sigma = (part.float()[:, None, None, None] for part in recipe.path.coefficients(batch.times))
     noisy = alpha * batch.clean + sigma * (batch.noise + batch.extra)
@@ -194,10 +244,9 @@ def losses(oven: Oven, batch: Batch) -> torch.Tensor:
     with _autocast(oven):
         output = model.predict(noisy, batch.times, condition=condition)
     target = recipe.objective.target(batch.clean, batch.noise, alpha=alpha, sigma=sigma)
-    errors = loss_of.per_picture(
+    return loss_of.per_picture(
         output.float(), target, mask=batch.mask, rule=recipe.loss, times=batch.times, path=recipe.path
     )
-    return errors * batch.weights * recipe.weights(batch.times).float()
 
 
 def _texts(oven: Oven, prompts: Sequence[str]) -> Sequence[Condition]:

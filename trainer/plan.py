@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,11 +18,25 @@ from trainer.data.dataset_toml import Fallback, ImageSet
 from trainer.data.items import Dataset, Item
 from trainer.data.sampler import Entry, num_batches
 from trainer.errors import ConfigError, nearest
+from trainer.memory import planning
 from trainer.registry import ADAPTERS, FAMILIES, OBJECTIVES, WEIGHTINGS
+from trainer.sampling import prompt_file
+from trainer.sampling.prompt_file import Prompt
 
 _DEFAULT_EPOCHS = 10
 _DEFAULT_PROMPTS = 4
 _SILENT = Prediction()
+_DECIDING = (
+    *("model", "text", "captions", "adapter", "objective", "timesteps"),
+    *("noise", "loss", "optimizer", "schedule", "memory", "ema", "train"),
+)
+"""Sections whose settings decide the weights."""
+_NOT_DECIDING = {
+    *("steps", "epochs", "device", "threads", "batch_size", "base", "vae"),
+    *("save_every", "save_every_epochs", "save_every_minutes", "keep_last", "keep_results", "divergence"),
+    *("vram", "checkpointing", "offload", "channels_last", "compile"),
+}
+"""How long, where, how often and in how much memory; paths, batch size and resolution come in as digests."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +55,10 @@ class Plan:
     batches_per_epoch: int
     steps_per_epoch: int
     steps: int
+    processes: int = 1
+    """How many share the work."""
+    reasons: tuple[str, ...] = ()
+    """Why memory is used so, a line per choice."""
 
     @property
     def objective(self) -> str:
@@ -98,48 +117,54 @@ class Plan:
         asked = self.config.captions
         return TagRule(asked.tag_dropout, asked.levels, asked.common_tag_dropout, self.dataset.tag_counts())
 
-    def prompts(self) -> tuple[str, ...]:
-        """Those asked for, else a few captions from all over the dataset."""
-        return self.config.sample.prompts or _some_captions(self.trained)
+    def prompts(self) -> tuple[Prompt, ...]:
+        """The sample pictures asked for, else a few captions from all over the dataset. Raises ConfigError."""
+        asked = self.config.sample
+        fallback = () if asked.prompts or asked.prompt_file else _some_captions(self.trained)
+        return prompt_file.prompts_of(asked, fallback, self.family.native_resolution_px)
+
+    @property
+    def batches_per_step(self) -> int:
+        """Of all processes together."""
+        return self.config.train.gradient_accumulation * self.processes
 
     def deciding(self) -> dict[str, object]:
         """The settings that decide the weights: a checkpoint goes on only under the same ones."""
         # As JSON has it, which checkpoints are written in.
         plain: dict[str, dict[str, object]] = msgspec.json.decode(msgspec.json.encode(self.config))
-        # How long, where and how often is not among them; paths, batch size and resolution come in as digests.
-        left_out = {"steps", "epochs", "save_every", "keep_last", "device", "threads", "batch_size", "base", "vae"}
-        sections = (
-            *("model", "text", "captions", "adapter", "objective", "timesteps"),
-            *("noise", "loss", "optimizer", "train"),
-        )
         found = {
             f"{section}.{key}": value
-            for section in sections
+            for section in _DECIDING
             for key, value in plain[section].items()
-            if key not in left_out
+            if key not in _NOT_DECIDING
         }
         resolved: dict[str, object] = {
             "objective.name": self.objective,
             "objective.zero_terminal_snr": self.zero_terminal_snr,
+            "train.gradient_accumulation": self.batches_per_step,
         }
-        if any(0 < item.subset.captions.token_warmup_step < 1 for item in self.trained):
-            # A share of all steps: with more of them the tags would come later.
+        is_scheduled = self.config.schedule.name != "constant" or 0 < self.config.schedule.warmup < 1
+        if is_scheduled or any(0 < item.subset.captions.token_warmup_step < 1 for item in self.trained):
+            # A share of all steps: with more of them tags would come later, and the rate fall more slowly.
             resolved["train.steps"] = self.steps
         return found | resolved | {"model.family": self.family.name}
 
 
-def make(path: Path) -> Plan:
-    """Reads the run's TOML, the base's header and the dataset. Raises ConfigError, BaseModelError, DatasetError."""
-    config = config_file.load(path)
+def make(path: Path, *, sets: Sequence[str] = (), preset: str = "", processes: int = 1) -> Plan:
+    """Reads the run's TOML, the base's header and the dataset. Raises ConfigError, BaseModelError, DatasetError.
+
+    `sets` are settings `key=value` that replace the TOML's, `preset` names those that stand behind it.
+    """
+    config = config_file.load(path, sets=sets, preset=preset)
     base, family, prediction = find_base(config)
     _refuse_unknown_names(path, config, family=family)
     _refuse_odd_sample_size(path, config, family=family)
-    dataset = items.find(_sets(config, family))
+    config, reasons, dataset = _settled(config, family, base)
     items.require_stride(dataset, family.latent_stride_px)
     num = num_batches(entries(dataset.trained))
-    per_epoch = -(-num // config.train.gradient_accumulation)
+    per_epoch = -(-num // (config.train.gradient_accumulation * processes))
     steps = config.train.steps or (config.train.epochs or _DEFAULT_EPOCHS) * per_epoch
-    plan = Plan(path, config, family, base, prediction, dataset, (), num, per_epoch, steps)
+    plan = Plan(path, config, family, base, prediction, dataset, (), num, per_epoch, steps, processes, reasons)
     _refuse_impossible(plan)
     contradictions.refuse(config, family=family, objective=plan.objective)
     return replace(plan, notes=(*_base_notes(plan), *dataset.notes))
@@ -157,31 +182,6 @@ def entries(trained: list[Item] | tuple[Item, ...]) -> list[Entry]:
         )
         for item in trained
     ]
-
-
-def describe(plan: Plan) -> list[str]:
-    """The resolved config, then pictures, repeats, buckets, steps and epochs; one line each."""
-    lines = []
-    for section, table in msgspec.to_builtins(plan.config).items():
-        lines.append(f"[{section}]")
-        lines += [f"{key} = {_toml(value)}" for key, value in table.items() if value is not None]
-        lines.append("")
-    lines += [f"note: {note}" for note in plan.notes]
-    held_out = len(plan.dataset.items) - len(plan.trained)
-    reg = sum(item.subset.is_reg for item in plan.trained)
-    lines += [
-        f"family   {plan.family.name}",
-        f"learns   {plan.objective}{', zero terminal SNR' if plan.zero_terminal_snr else ''}",
-        f"images   {len(plan.trained) - reg}",
-        *([f"reg      {reg} images"] if reg else []),
-        *([f"held out {held_out} images"] if held_out else []),
-        f"repeats  {plan.dataset.num_repeats} per epoch",
-        "buckets  " + ", ".join(f"{w}x{h}: {num}" for (w, h), num in sorted(plan.dataset.bucket_counts().items())),
-        f"batches  {plan.batches_per_epoch} per epoch",
-        f"steps    {plan.steps} ({plan.steps_per_epoch} per epoch)",
-        f"epochs   {plan.epochs}",
-    ]
-    return lines
 
 
 def find_base(config: Config) -> tuple[BaseHeader | None, Family, Prediction]:
@@ -216,9 +216,23 @@ def _base_notes(plan: Plan) -> list[str]:
     return [f"the base says {says.objective} ({says.evidence}); it is trained to say {asked}"]
 
 
+def _settled(config: Config, family: Family, base: BaseHeader | None) -> tuple[Config, tuple[str, ...], Dataset]:
+    """The config with every choice made that it left to us, why, and the dataset read with its batch size."""
+    dataset = items.find(_sets(config, family))
+    largest_px = max(dataset.bucket_counts(), key=lambda size: size[0] * size[1], default=(0, 0))
+    on_gpu = {"cuda": True, "cpu": False}.get(config.train.device)
+    settled = planning.settle(config, family=family, base=base, largest_px=largest_px, on_gpu=on_gpu)
+    if settled.config.train.batch_size > 1 and not config.train.batch_size:
+        dataset = items.find(_sets(settled.config, family))
+    return settled.config, settled.reasons, dataset
+
+
 def _sets(config: Config, family: Family) -> tuple[ImageSet, ...]:
     given = config.dataset
-    fallback = Fallback(config.train.batch_size, given.resolution or family.native_resolution_px, dict(given.general))
+    general = dict(given.general)
+    if config.validation.split:
+        general.setdefault("validation_split", config.validation.split)
+    fallback = Fallback(config.train.batch_size or 1, given.resolution or family.native_resolution_px, general)
     if given.train_dir:
         return folders.read(Path(given.train_dir), Path(given.reg_dir) if given.reg_dir else None, fallback=fallback)
     return dataset_toml.read(Path(given.config), fallback)
@@ -261,20 +275,6 @@ def _refuse_impossible(plan: Plan) -> None:
             f"{plan.path}: captions.common_tag_dropout is set, but no subset has a caption_tag_dropout_rate",
             hint="set caption_tag_dropout_rate in the dataset TOML; rates by name are not multiplied",
         )
-
-
-def _toml(value: object) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(_toml(part) for part in value) + "]"
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{_key(key)} = {_toml(part)}" for key, part in value.items() if part is not None) + "}"
-    return msgspec.json.encode(value).decode() if isinstance(value, str) else str(value)
-
-
-def _key(name: str) -> str:
-    return name if name.replace("_", "").replace("-", "").isalnum() and name.isascii() else _toml(name)
 
 
 def _refuse_odd_sample_size(path: Path, config: Config, *, family: Family) -> None:

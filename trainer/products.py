@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 from PIL import Image
+from safetensors import safe_open
 
 from trainer import assembling, bases, recipe, sheets
+from trainer.assembling import Assembled
 from trainer.contracts.adapter import Adapter, Attached
 from trainer.contracts.model import Model, Prediction, SaveAs
 from trainer.errors import LoraFileError
@@ -21,23 +24,43 @@ from trainer.sampling import ddim
 DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
 
 
-def path_of(plan: Plan, kind: Adapter) -> Path:
-    """Where the result goes."""
+def path_of(plan: Plan, kind: Adapter, *, step: int = 0) -> Path:
+    """Where the result goes, or that of a step on the way."""
     is_folder = kind.product == "checkpoint" and plan.layout == "diffusers"
-    return plan.output / (plan.config.output.name + ("" if is_folder else ".safetensors"))
+    name = plan.config.output.name + (f"-step-{step:08d}" if step else "")
+    return plan.output / (name + ("" if is_folder else ".safetensors"))
 
 
-def save(plan: Plan, kind: Adapter, *, model: Model, adapter: Attached, metadata: Mapping[str, str]) -> Path:
-    """Writes the result and returns its path. Raises WriteError."""
-    path, dtype = path_of(plan, kind), DTYPES[plan.config.output.dtype]
+def save(
+    plan: Plan, parts: Assembled, *, state: Mapping[str, torch.Tensor], metadata: Mapping[str, str], step: int = 0
+) -> Path:
+    """Writes the result, or that of a step on the way, and returns its path. Raises WriteError.
+
+    `state`: that of the adapter, whole, on any device; a checkpoint is written from the model itself.
+    """
+    kind, dtype = parts.kind, DTYPES[plan.config.output.dtype]
+    path = path_of(plan, kind, step=step)
     if kind.product == "lora":
-        kohya_lora.save(path, adapter.state(), family=plan.family, dtype=dtype, metadata=metadata)
+        kohya_lora.save(path, state, family=plan.family, dtype=dtype, metadata=metadata)
     elif kind.product == "embedding":
-        embedding.save(path, adapter.state(), family=plan.family, dtype=dtype, metadata=metadata)
+        embedding.save(path, state, family=plan.family, dtype=dtype, metadata=metadata)
     else:
         says = Prediction(plan.objective, plan.zero_terminal_snr)
-        plan.family.save(model, path, SaveAs(plan.layout, dtype, metadata, says))
+        plan.family.save(parts.oven.model, path, SaveAs(plan.layout, dtype, metadata, says))
     return path
+
+
+def weights_sha256(path: Path) -> str:
+    """Of a result's numbers and their names, whatever its header says of where and when: hex digits."""
+    sums = hashlib.sha256()
+    files = [path] if path.is_file() else sorted(path.rglob("*.safetensors"))
+    for file in files:
+        with safe_open(file, framework="pt") as tensors:
+            for name in sorted(tensors.keys()):
+                tensor = tensors.get_tensor(name)
+                sums.update(f"{file.name if file != path else ''} {name} {tensor.dtype} {list(tensor.shape)}".encode())
+                sums.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy())
+    return sums.hexdigest()
 
 
 def sample(plan: Plan, result: Path, *, wanted: ddim.Request, title: str) -> Image.Image:

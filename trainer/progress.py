@@ -29,6 +29,22 @@ class Reporter(Protocol):
         ...
 
 
+class QuietReporter:
+    """Says nothing: of all processes of a run, one speaks."""
+
+    def note(self, text: str) -> None:
+        """Nothing."""
+
+    def begin(self, what: str, *, done: int, total: int) -> None:
+        """Nothing."""
+
+    def advance(self, num: int = 1, *, loss: float | None = None) -> None:
+        """Nothing."""
+
+    def end(self) -> None:
+        """Nothing."""
+
+
 @dataclass
 class PlainReporter:
     """A line at every tenth of a piece of work; for logs and pipes."""

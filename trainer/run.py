@@ -1,27 +1,29 @@
-"""A run from beginning to end: caches, training, checkpoints, pictures, results."""
+"""A run from beginning to end: caches, training, checkpoints, what is looked at on the way, results."""
 
 from __future__ import annotations
 
 import glob
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from trainer import assembling, loop, losslog, products, results, sheets, state
+from trainer import assembling, diary, filling, loop, products, results, sheets, state
 from trainer.assembling import Assembled
-from trainer.atomic import make_folder, remove_leftovers, write_file
-from trainer.data import captions
-from trainer.data.captions import DrawKey
-from trainer.data.pixels import fixed_views
+from trainer.atomic import make_folder, remove_leftovers
+from trainer.due import Due
 from trainer.errors import InterruptedRun, StateError
 from trainer.lock import exclusive
 from trainer.loop import Oven, Step
+from trainer.memory import applying
+from trainer.memory.exhausted import explained
+from trainer.memory.placing import using
 from trainer.plan import Plan
-from trainer.progress import Reporter
-from trainer.sampling import grid
+from trainer.processes import Processes, start
+from trainer.progress import QuietReporter, Reporter
 from trainer.signals import StopWish, stop_wish
+from trainer.watching import Watch
 
 
 @dataclass(frozen=True)
@@ -39,39 +41,62 @@ class Run:
         return self.parts.oven
 
     @property
+    def is_main(self) -> bool:
+        """Whether this process is the one that writes."""
+        return self.oven.processes.is_main
+
+    @property
     def checkpoints(self) -> Path:
         """Folder of the checkpoints."""
         return self.plan.output / "checkpoints"
 
-    @property
-    def first_pictures(self) -> Path:
-        """Folder of the pictures before the first step, where the change cannot be switched off."""
-        return self.plan.output / "samples" / "before"
 
-
-def bake(plan: Plan, reporter: Reporter, *, restart: bool = False) -> results.Result:
-    """Trains to the end, from the last checkpoint if there is one, and writes everything.
+def bake(plan: Plan, reporter: Reporter, *, restart: bool = False) -> results.Result | None:
+    """Trains to the end, from the last checkpoint if there is one, and writes everything; None where another process
+    of the same run does the writing.
 
     Raises InterruptedRun after a signal, its checkpoint saved; and any other TrainerError.
     """
-    make_folder(plan.output)
-    with exclusive(plan.output), stop_wish() as stop, _closed(reporter):
-        for name in ("loss.jsonl", "result.json", f"{glob.escape(plan.config.output.name)}*"):
-            remove_leftovers(plan.output, name)
-        if restart:
-            state.discard(plan.output / "checkpoints")
+    processes = start()
+    told = reporter if processes.is_main else QuietReporter()
+    with _alone(plan, processes), stop_wish() as stop, _closed(told), explained(plan.config):
+        if processes.is_main:
+            _clear(plan, restart=restart)
+        processes.wait()
         for note in plan.notes:
-            reporter.note(f"note: {note}")
-        run = Run(plan, assembling.assemble(plan, reporter.note), reporter, stop)
+            told.note(f"note: {note}")
+        run = Run(plan, assembling.assemble(plan, told.note, processes=processes), told, stop)
         progress = _resume(run)
         try:
-            if not _fill_caches(run):
+            if not filling.fill(plan, run.parts, reporter=told, stop=stop):
                 raise _interrupted(run, progress.step)
-            _keep_first_pictures(run, progress.step)
-            progress = _train(run, progress)
+            with using(run.oven.model, _needed(run)):
+                applying.prepare(run.oven.model, plan.config)
+                progress = _train(run, progress)
         finally:
             run.oven.latents.close()
         return _finish(run, progress)
+
+
+def _needed(run: Run) -> tuple[str, ...]:
+    """The networks that training asks, beside the one that learns."""
+    texts = run.oven.model.text_parts if filling.varying_texts(run.oven) else ()
+    return (*texts, *(("vae",) if filling.varying_pictures(run.oven) else ()))
+
+
+@contextmanager
+def _alone(plan: Plan, processes: Processes) -> Iterator[None]:
+    if processes.is_main:
+        make_folder(plan.output)
+    with exclusive(plan.output) if processes.is_main else nullcontext():
+        yield
+
+
+def _clear(plan: Plan, *, restart: bool) -> None:
+    for name in ("*.jsonl", "result.json", f"{glob.escape(plan.config.output.name)}*"):
+        remove_leftovers(plan.output, name)
+    if restart:
+        state.discard(plan.output / "checkpoints")
 
 
 @contextmanager
@@ -84,89 +109,46 @@ def _closed(reporter: Reporter) -> Iterator[None]:
 
 def _resume(run: Run) -> state.Progress:
     """Where the run stands: the last checkpoint, put back, or the beginning."""
-    settings = run.parts.settings
+    settings, oven = run.parts.settings, run.oven
     found = state.latest(run.checkpoints)
     if found is None:
-        return state.Progress(0, (0.0, 0.0), 0.0, settings)
+        return state.Progress(0, (0.0, 0.0), 0.0, settings, {})
     state.refuse_other(found.progress, settings, folder=run.checkpoints)
     if found.progress.step > run.plan.steps:
         raise StateError(
             f"{run.checkpoints}: its checkpoint is at step {found.progress.step}, past the {run.plan.steps} asked for",
             hint="raise train.steps, choose another output.dir, or begin anew with --restart",
         )
-    run.oven.adapter.load(found.adapter)
-    state.restore(run.oven.optimizer, found.optimizer)
+    oven.adapter.load(found.tensors["adapter"])
+    oven.updater.load(state.optimizer_of(found))
+    if oven.ema:
+        oven.ema.load(found.tensors["ema"])
     run.reporter.note(f"going on from step {found.progress.step}")
     return found.progress
 
 
-def _fill_caches(run: Run) -> bool:
-    """Encodes what is missing; whether all is there."""
-    latents = run.oven.latents
-    wanted = [(item, view) for item in run.oven.items for view in fixed_views(item)]
-    todo = [(item, view) for item, view in wanted if not latents.has(item, view)]
-    size = run.plan.config.dataset.encode_batch or (1 if run.oven.model.device.type == "cpu" else 4)
-    if not _fill(
-        run, "encoding", len(todo), lambda tell: latents.fill(todo, batch_size=size, stop=run.stop, tell=tell)
-    ):
-        return False
-    texts = run.oven.texts
-    if run.oven.trains_text or texts.folder is None:
-        return True
-    prompts = [prompt for prompt in _known_prompts(run) if not texts.has(prompt)]
-    return _fill(run, "reading", len(prompts), lambda tell: texts.fill(prompts, stop=run.stop, tell=tell))
-
-
-def _fill(run: Run, name: str, num: int, fill: Callable[[Callable[[int], None]], bool]) -> bool:
-    if not num:
-        return True
-    run.reporter.begin(name, done=0, total=num)
-    is_done = fill(run.reporter.advance)
-    run.reporter.end()
-    return is_done
-
-
-def _known_prompts(run: Run) -> list[str]:
-    """The texts of pictures that have one only."""
-    oven = run.oven
-    found: dict[str, None] = {}
-    for item in oven.items:
-        rule = item.subset.captions
-        if not captions.varies(item.captions, rule, oven.tags):
-            key = DrawKey(oven.rules.seed, item.digest, 0, 0, oven.rules.total_steps)
-            found[captions.draw(item.captions, rule, tags=oven.tags, key=key)] = None
-    return list(found)
-
-
-def _keep_first_pictures(run: Run, step: int) -> None:
-    """Where the change cannot be switched off, the pictures before it are made now."""
-    if step or run.parts.kind.reversible:
-        return
-    wanted = sheets.request(run.plan)
-    run.reporter.note(f"sampling {len(wanted.prompts)} prompts, before")
-    made = sheets.pictures(run.plan, run.oven.model, run.oven.recipe, wanted=wanted)
-    sheets.keep(run.first_pictures, made, wanted)
-
-
 def _train(run: Run, progress: state.Progress) -> state.Progress:
-    train, total = run.plan.config.train, run.plan.steps
-    log = losslog.LossLog(run.plan.output / "loss.jsonl")
-    log.cut(progress.step)
-    run.reporter.begin("baking", done=progress.step, total=total)
+    plan, total = run.plan, run.plan.steps
+    watch, due = Watch(plan.config.train.divergence, progress.watch), Due(plan, run.oven.processes)
     saved = progress.step
-    with log.appending() as add_row:
+    opened = diary.opened(plan, run.parts, reporter=run.reporter, due=due, step=progress.step)
+    with opened if run.is_main else nullcontext() as book:
+        if book and not progress.step:
+            book.look(0)
+        run.reporter.begin("baking", done=progress.step, total=total)
         for step in loop.train(run.oven, done=progress.step, total=total, stop=run.stop):
-            progress = _after(progress, step)
-            add_row(_log_row(step))
+            watch.see(step.number, step.loss)
+            progress = _after(progress, step, watch)
+            if book:
+                book.add(step)
             run.reporter.advance(loss=step.loss)
-            if train.save_every and step.number % train.save_every == 0:
+            if due.save(step.number) and step.number < total:
                 saved = _save(run, progress)
-            every = run.plan.config.sample.every
-            if every and step.number % every == 0 and step.number < total:
-                _write_grid(run, progress.step, name=f"step-{step.number:08d}.png")
-    run.reporter.end()
-    if saved != progress.step:
-        _save(run, progress)
+            if book:
+                book.look(step.number)
+        run.reporter.end()
+        if saved != progress.step:
+            _save(run, progress)
     if progress.step < total:
         raise _interrupted(run, progress.step)
     return progress
@@ -177,62 +159,50 @@ def _interrupted(run: Run, step: int) -> InterruptedRun:
     return InterruptedRun(done if step else "stopped before the first step", hint="run the same command again to go on")
 
 
-def _after(progress: state.Progress, step: Step) -> state.Progress:
+def _after(progress: state.Progress, step: Step, watch: Watch) -> state.Progress:
     first = progress.losses[0] if progress.step else step.loss
-    return state.Progress(step.number, (first, step.loss), progress.seconds + step.seconds, progress.settings)
-
-
-def _log_row(step: Step) -> dict[str, float | int]:
-    return {
-        "step": step.number,
-        "epoch": step.epoch,
-        "loss": step.loss,
-        "lr": step.learning_rate,
-        "seconds": round(step.seconds, 4),
-    }
+    return replace(
+        progress,
+        step=step.number,
+        losses=(first, step.loss),
+        seconds=progress.seconds + step.seconds,
+        watch=watch.state(),
+    )
 
 
 def _save(run: Run, progress: state.Progress) -> int:
-    state.save(run.checkpoints, progress, adapter=run.oven.adapter.state(), optimizer=run.oven.optimizer)
-    state.prune(run.checkpoints, run.plan.config.train.keep_last)
+    oven = run.oven
+    # Each process has its part where the network is shared out.
+    tensors = {"adapter": oven.adapter.state(), **({"ema": oven.ema.state()} if oven.ema else {})}
+    optimizer = oven.updater.state()
+    if run.is_main:
+        state.save(run.checkpoints, progress, tensors=tensors, optimizer=optimizer)
+        state.prune(run.checkpoints, run.plan.config.train.keep_last)
+    if run.plan.config.train.keep_results and progress.step < run.plan.steps:
+        _write(run, progress, step=progress.step)
+    oven.processes.wait()
     return progress.step
 
 
-def _finish(run: Run, progress: state.Progress) -> results.Result:
-    plan, oven = run.plan, run.oven
-    facts = results.facts(plan, run.parts, finished_s=time.time(), seconds=progress.seconds)
-    made = products.save(plan, run.parts.kind, model=oven.model, adapter=oven.adapter, metadata=facts)
+def _write(run: Run, progress: state.Progress, *, step: int = 0) -> Path | None:
+    """The result, or that of a step on the way; nothing where another process writes."""
+    facts = results.facts(run.plan, run.parts, finished_s=time.time(), progress=progress)
+    with run.oven.as_result():
+        whole = run.oven.adapter.state()
+        if not run.is_main:
+            return None
+        made = products.save(run.plan, run.parts, state=whole, metadata=facts, step=step)
     run.reporter.note(f"saved {made}")
-    picture = _write_grid(run, progress.step, name="before-after.png")
+    return made
+
+
+def _finish(run: Run, progress: state.Progress) -> results.Result | None:
+    made = _write(run, progress)
+    if made is None:
+        return None
+    with run.oven.as_result():
+        picture = sheets.before_after(run.plan, run.parts, reporter=run.reporter, step=progress.step)
     run.reporter.note(f"saved {picture}")
-    result = results.Result(
-        lora=made.relative_to(plan.output).as_posix(),
-        grid=picture.relative_to(plan.output).as_posix(),
-        steps=progress.step,
-        epochs=plan.epochs,
-        first_loss=progress.losses[0],
-        final_loss=progress.losses[1],
-        seconds=round(progress.seconds, 3),
-        images=len(oven.items),
-        device=str(oven.model.device),
-        versions=results.versions(),
-    )
-    results.write(plan.output / "result.json", result)
+    result = results.make(run.plan, run.parts, progress=progress, made=made, picture=picture)
+    results.write(run.plan.output / "result.json", result)
     return result
-
-
-def _write_grid(run: Run, step: int, *, name: str) -> Path:
-    plan, oven = run.plan, run.oven
-    wanted = sheets.request(plan)
-    run.reporter.note(f"sampling {len(wanted.prompts)} prompts")
-    title = f"{plan.config.output.name}, step {step}"
-    if run.parts.kind.reversible:
-        before, after = sheets.both(plan, oven.model, oven.recipe, adapter=oven.adapter, wanted=wanted)
-        columns = [("before", before), ("after", after)]
-    else:
-        after = sheets.pictures(plan, oven.model, oven.recipe, wanted=wanted)
-        first = sheets.kept(run.first_pictures, wanted)
-        columns = ([("before", first)] if first else []) + [("after", after)]
-    path = plan.output / "samples" / name
-    write_file(path, grid.png(sheets.drawn(plan, columns, wanted=wanted, title=title), [("Title", title)]))
-    return path

@@ -1,0 +1,89 @@
+"""Fills the caches before a run: latents of views that stay the same, states of texts that do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from trainer.assembling import Assembled
+from trainer.data import captions
+from trainer.data.captions import DrawKey
+from trainer.data.items import Item
+from trainer.data.pixels import fixed_views
+from trainer.loop import Oven
+from trainer.memory.placing import using
+from trainer.plan import Plan
+from trainer.progress import Reporter
+from trainer.signals import StopWish
+
+_GPU_BATCH = 4
+
+
+def fill(plan: Plan, parts: Assembled, *, reporter: Reporter, stop: StopWish) -> bool:
+    """Encodes what is missing, each process its part; whether all is there. Raises DatasetError, WriteError."""
+    oven = parts.oven
+    with using(oven.model, ("vae",)):
+        is_done = _latents(plan, parts, reporter=reporter, stop=stop)
+    if is_done and not oven.trains_text and oven.texts.folder is not None:
+        with using(oven.model, oven.model.text_parts):
+            is_done = _texts(oven, reporter=reporter, stop=stop)
+    return not oven.processes.agree(not is_done)
+
+
+def varying_texts(oven: Oven) -> bool:
+    """Whether texts must be read in training: they differ from draw to draw, or what reads them learns."""
+    if oven.trains_text or oven.texts.folder is None:
+        return True
+    return any(_varies(oven, item) for item in oven.items)
+
+
+def varying_pictures(oven: Oven) -> bool:
+    """Whether pictures must be encoded in training."""
+    return any(not fixed_views(item) for item in oven.items)
+
+
+def _latents(plan: Plan, parts: Assembled, *, reporter: Reporter, stop: StopWish) -> bool:
+    oven = parts.oven
+    latents, mine = oven.latents, oven.processes
+    # Of those held out too: their loss is measured.
+    wanted = [(item, view) for item in parts.dataset.items for view in fixed_views(item)]
+    todo = [(item, view) for item, view in wanted if not latents.has(item, view)][mine.rank :: mine.count]
+    size = plan.config.dataset.encode_batch or (1 if oven.model.device.type == "cpu" else _GPU_BATCH)
+    is_done = _told(
+        reporter, "encoding", len(todo), lambda tell: latents.fill(todo, batch_size=size, stop=stop, tell=tell)
+    )
+    mine.wait()
+    latents.store.refresh()
+    return is_done
+
+
+def _texts(oven: Oven, *, reporter: Reporter, stop: StopWish) -> bool:
+    texts, mine = oven.texts, oven.processes
+    todo = [prompt for prompt in _known_prompts(oven) if not texts.has(prompt)][mine.rank :: mine.count]
+    is_done = _told(reporter, "reading", len(todo), lambda tell: texts.fill(todo, stop=stop, tell=tell))
+    mine.wait()
+    if texts.store is not None:
+        texts.store.refresh()
+    return is_done
+
+
+def _told(reporter: Reporter, name: str, num: int, work: Callable[[Callable[[int], None]], bool]) -> bool:
+    if not num:
+        return True
+    reporter.begin(name, done=0, total=num)
+    is_done = work(reporter.advance)
+    reporter.end()
+    return is_done
+
+
+def _known_prompts(oven: Oven) -> list[str]:
+    """The texts of pictures that have one only, and the empty one, which short texts are filled up with."""
+    found: dict[str, None] = {"": None}
+    for item in oven.items:
+        if not _varies(oven, item):
+            key = DrawKey(oven.rules.seed, item.digest, 0, 0, oven.rules.total_steps)
+            found[captions.draw(item.captions, item.subset.captions, tags=oven.tags, key=key)] = None
+    return list(found)
+
+
+def _varies(oven: Oven, item: Item) -> bool:
+    return captions.varies(item.captions, item.subset.captions, oven.tags)
