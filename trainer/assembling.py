@@ -39,15 +39,15 @@ class Assembled:
     """What decides the weights; a checkpoint goes on only under the same."""
 
 
-def load_model(plan: Plan) -> Model:
-    """The base model of the plan. Raises BaseModelError."""
+def load_model(plan: Plan, *, where: str = "") -> Model:
+    """The base model of the plan, on the config's device or this one. Raises BaseModelError."""
     config = plan.config
     if config.train.threads:
         torch.set_num_threads(config.train.threads)
     vae = Path(config.model.vae) if config.model.vae else None
     source = BaseSource(
         plan.base,
-        device(config),
+        where or device(config),
         config.model.seed,
         vae,
         plan.text,
@@ -75,7 +75,8 @@ def assemble(
     config = plan.config
     dataset = items.with_digests(plan.dataset)
     learnt = recipe.make(plan)
-    model = load_model(plan)
+    processes = processes or Processes()
+    model = load_model(plan, where=processes.device)
     latents = LatentCache(plan.cache, model, stride_px=plan.family.latent_stride_px, note=note)
     # Named before anything is attached: they are of the base.
     texts = TextCache(plan.cache if config.dataset.cache_text else None, model, note)
@@ -97,7 +98,7 @@ def assemble(
         texts=texts,
         trains_text=trains_text(adapter),
         rules=_rules(plan),
-        processes=processes or Processes(),
+        processes=processes,
     )
     return Assembled(oven, dataset, kind, settings)
 

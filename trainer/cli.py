@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import sys
 from collections.abc import Callable
@@ -17,6 +18,17 @@ if TYPE_CHECKING:
     from trainer.progress import Reporter
 
 CONFIG = click.argument("config", type=click.Path(path_type=Path))
+SETS = click.option(
+    "--set",
+    "sets",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="A setting in place of the config's, such as optimizer.learning_rate=1e-4; may be given again.",
+)
+PRESET = click.option("--preset", default="", metavar="NAME", help="Settings below the config's; see `presets`.")
+VRAM = click.option(
+    "--vram", type=click.Choice(("8", "12", "16", "24", "32")), help="GiB of the GPU to plan for; sets memory.vram."
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -29,46 +41,58 @@ def cli() -> None:
 
 @cli.command()
 @CONFIG
-@click.option("--dry-run", is_flag=True, help="Only show the resolved config, pictures, buckets and steps.")
+@SETS
+@PRESET
+@VRAM
+@click.option("--processes", default=1, type=click.IntRange(min=1), metavar="N", help="One for each GPU.")
+@click.option("--dry-run", is_flag=True, help="Only show the resolved config, pictures, buckets, steps and memory.")
 @click.option("--restart", is_flag=True, help="Throw the checkpoints in the output folder away first.")
-def run(config: Path, dry_run: bool, *, restart: bool) -> None:
+def run(config: Path, *, processes: int, dry_run: bool, restart: bool, **asked: Any) -> None:
     """Trains; goes on where the same command was stopped."""
     from trainer import plan
 
-    made = plan.make(config)
+    sets = _with_vram(asked["sets"], asked["vram"])
+    made = plan.make(config, sets=sets, preset=asked["preset"], processes=max(processes, _launched()))
     if dry_run:
-        _show(plan.describe(made))
+        from trainer.describing import describe
+
+        _show(describe(made))
         return
     from trainer.atomic import make_folder
 
     make_folder(made.output)
     _require_extra()
+    if processes > 1:
+        from trainer.launching import launch
+
+        sys.exit(launch(_again(config, sets, preset=asked["preset"], restart=restart), processes))
     from trainer.run import bake
 
     result = bake(made, _reporter(), restart=restart)
-    click.echo(f"baked {result.steps} steps in {result.seconds:.1f} s, loss {result.final_loss:.4f}")
+    if result is not None:
+        click.echo(f"baked {result.steps} steps in {result.seconds:.1f} s, loss {result.final_loss:.4f}")
 
 
 @cli.command()
 @CONFIG
+@SETS
 @click.option("--lora", required=True, type=click.Path(path_type=Path), help="The LoRA, checkpoint or embedding.")
 @click.option("--prompt", "prompts", multiple=True, help="One row each; default: those of the config.")
 @click.option("--out", default=Path("grid.png"), show_default=True, type=click.Path(path_type=Path), help="The PNG.")
 @click.option("--seed", type=click.IntRange(min=0), help="Of the starting noise; default: that of the config.")
-def sample(config: Path, lora: Path, *, prompts: tuple[str, ...], out: Path, seed: int | None) -> None:
+def sample(config: Path, lora: Path, *, prompts: tuple[str, ...], sets: tuple[str, ...], **asked: Any) -> None:
     """Makes a sheet of pictures, without and with what was trained, from the same seeds."""
-    from dataclasses import replace
-
     from trainer.tools.asking import plan_of_sheet
 
-    made = plan_of_sheet(config, prompts)
+    out, seed = asked["out"], asked["seed"]
+    made = plan_of_sheet(config, prompts, sets=sets)
     _require_extra()
     from trainer import products, sheets
     from trainer.atomic import write_file
     from trainer.sampling import grid
 
     wanted = sheets.request(made)
-    wanted = wanted if seed is None else replace(wanted, seed=seed)
+    wanted = wanted if seed is None else wanted.of_seed(seed)
     image = products.sample(made, lora, wanted=wanted, title=lora.stem)
     write_file(out, grid.png(image, [("Title", lora.stem)]))
     click.echo(f"saved {out}")
@@ -76,6 +100,7 @@ def sample(config: Path, lora: Path, *, prompts: tuple[str, ...], out: Path, see
 
 @cli.command()
 @CONFIG
+@SETS
 @click.option(
     "--prompt", "prompts", multiple=True, required=True, help="The class; several take turns, {a|b} is drawn."
 )
@@ -85,14 +110,14 @@ def sample(config: Path, lora: Path, *, prompts: tuple[str, ...], out: Path, see
 @click.option("--seed", type=click.IntRange(min=0, max=2**53), help="Of all choices; default: that of [sample].")
 @click.option("--negative", help="What the pictures shall not be; default: that of [sample].")
 @click.option("--batch", default=1, show_default=True, type=click.IntRange(min=1), help="Pictures made at once.")
-def classgen(config: Path, *, out: Path, **options: Any) -> None:
+def classgen(config: Path, *, out: Path, sets: tuple[str, ...], **options: Any) -> None:
     """Makes regularization pictures with the base model alone; goes on where the same command was stopped.
 
     Each has its prompt as caption beside it; dataset.toml in the folder holds the lines that train with them.
     """
     from trainer.tools import asking
 
-    plan = asking.plan_of_base(config)
+    plan = asking.plan_of_base(config, sets=sets)
     request = asking.request(plan, asking.Options(**options))
     _require_extra()
     from trainer.signals import stop_wish
@@ -112,11 +137,14 @@ def classgen(config: Path, *, out: Path, **options: Any) -> None:
 
 @cli.command()
 @CONFIG
-def check(config: Path) -> None:
+@SETS
+@PRESET
+@VRAM
+def check(config: Path, sets: tuple[str, ...], *, preset: str, vram: str | None) -> None:
     """Checks the config and its dataset, quickly."""
     from trainer import plan
 
-    made = plan.make(config)
+    made = plan.make(config, sets=_with_vram(sets, vram), preset=preset)
     for note in made.notes:
         click.echo(f"note: {note}", err=True)
     click.echo(f"ok: {len(made.trained)} images, {made.steps} steps, {made.epochs} epochs")
@@ -125,14 +153,73 @@ def check(config: Path) -> None:
 @cli.command()
 def fields() -> None:
     """Lists every field of the config with its default."""
-    from trainer.config import defaults
+    from trainer.config import PRESET_SENTENCE, defaults
 
+    click.echo(f"preset = ''\n    {PRESET_SENTENCE}")
     section = ""
     for name, key, default, sentence in defaults():
         if name != section:
-            click.echo(f"{chr(10) if section else ''}[{name}]")
+            click.echo(f"\n[{name}]")
             section = name
         click.echo(f"  {key} = {default!r}\n      {sentence}")
+
+
+@cli.command()
+@click.argument("name", required=False)
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def presets(name: str | None, *, as_json: bool) -> None:
+    """Lists the presets, or shows one with the sources of its numbers.
+
+    In a config, preset = "character" is that of the base's family.
+    """
+    from trainer.presets import choosing
+
+    found = [choosing.read(one) for one in ([name] if name else choosing.names())]
+    if as_json:
+        rows = [{"name": one.name, "about": one.about, **one.tables, "v_prediction": one.overlay} for one in found]
+        click.echo(json.dumps(rows, indent=2))
+    elif name:
+        click.echo(found[0].text.rstrip())
+    else:
+        _show([f"{one.name:<15} {one.about}" for one in found])
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def optimizers(*, as_json: bool) -> None:
+    """Lists the optimizers of the table; any class of pytorch-optimizer and any import path go too."""
+    from trainer.updates.table import rows
+
+    found = rows()
+    if as_json:
+        keys = ("name", "about", "learning_rate", "install")
+        click.echo(json.dumps([dict(zip(keys, row, strict=True)) for row in found], indent=2))
+        return
+    _show([f"{name:<20} {rate:<7g} {about}{f' ({extra})' if extra else ''}" for name, about, rate, extra in found])
+
+
+@cli.command("from-sd-scripts")
+@click.argument("config", type=click.Path(path_type=Path))
+@click.option("--dataset", type=click.Path(path_type=Path), help="The dataset TOML, if the config names none.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write the run's TOML there; default: print it.")
+@click.option("--json", "as_json", is_flag=True, help="Config and table as JSON.")
+def from_sd_scripts(config: Path, *, dataset: Path | None, out: Path | None, as_json: bool) -> None:
+    """Takes a configuration of sd-scripts over, and says what of it maps and what does not.
+
+    CONFIG is a --config_file of its scripts, the JSON of kohya_ss' GUI, a TOML of LoRA Easy Training Scripts, or a
+    text with the command line.
+    """
+    from trainer.migration import converting, showing
+
+    made = converting.convert(config, dataset=dataset, beside=out)
+    if out is not None:
+        showing.write(made, out)
+    if as_json:
+        click.echo(json.dumps(showing.as_json(made), indent=2))
+        return
+    if out is None:
+        click.echo(showing.toml(made))
+    _show(showing.table(made.rows))
 
 
 def main() -> NoReturn:
@@ -162,6 +249,24 @@ def _tell(error: TrainerError) -> None:
     click.echo(f"error: {error.message}", err=True)
     if error.hint:
         click.echo(f"hint: {error.hint}", err=True)
+
+
+def _with_vram(sets: tuple[str, ...], vram: str | None) -> tuple[str, ...]:
+    # First, so that a --set of memory.vram still wins.
+    return sets if vram is None else (f"memory.vram={vram}", *sets)
+
+
+def _launched() -> int:
+    """How many processes a launcher has started of this run."""
+    from trainer.processes import is_launched
+
+    return int(os.environ["WORLD_SIZE"]) if is_launched() else 1
+
+
+def _again(config: Path, sets: tuple[str, ...], *, preset: str, restart: bool) -> list[str]:
+    """The words of `run` for each of several processes."""
+    words = ["run", str(config), *(["--restart"] if restart else []), *(["--preset", preset] if preset else [])]
+    return words + [word for text in sets for word in ("--set", text)]
 
 
 def _show(lines: list[str]) -> None:

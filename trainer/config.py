@@ -43,7 +43,7 @@ from trainer.sections import (
 _OWN_FOLDERS = ("cache", "checkpoints", "samples", "tensorboard")
 _FIELDS = "see `python -m trainer fields`"
 _PRESET = "preset"
-_PRESET_SENTENCE = (
+PRESET_SENTENCE = (
     "At the top of the file, above all sections: settings to begin with, by name or by style alone, such as character; "
     "see `python -m trainer presets`."
 )
@@ -117,7 +117,7 @@ def check(layer: Layer) -> Layer:
 
 def defaults() -> list[tuple[str, str, object, str]]:
     """Every field as (section, name, default, sentence), in order; what the reference page is made of."""
-    rows: list[tuple[str, str, object, str]] = [("top", _PRESET, "", _PRESET_SENTENCE)]
+    rows = []
     for section in msgspec.structs.fields(Config):
         rows += _rows(section.name, section.type)
         if section.type is AdapterConfig:

@@ -10,16 +10,16 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
-from trainer import logs, sheets, validation
+from trainer import logs, sheets, showing, validation
 from trainer.assembling import Assembled
 from trainer.due import Due
 from trainer.logs.contract import Sink
 from trainer.loop import Oven, Step
 from trainer.losslog import AddRow, LossLog
-from trainer.memory.placing import using
+from trainer.memory.placing import text_parts, using
 from trainer.plan import Plan
 from trainer.progress import Reporter
-from trainer.sheets import Growing
+from trainer.showing import Show
 
 STEPS, DRAWS, VALIDATION = "loss.jsonl", "draws.jsonl", "validation.jsonl"
 
@@ -37,7 +37,7 @@ class Diary:
     add_draws: AddRow
     add_validation: AddRow
     asked: validation.Asked
-    sheet: Growing | None
+    show: Show
 
     def add(self, step: Step) -> None:
         """Writes a step down."""
@@ -59,28 +59,21 @@ class Diary:
         is_last = step >= self.plan.steps
         if self.asked.any and (is_last or not step or self.due.validate(step)):
             self._measure(step)
-        if self.sheet is not None and not is_last and (not step or self.due.sample(step)):
-            self._draw(self.sheet, step)
+        if not is_last and step and sheets.is_due(self.plan, step):
+            self.sink.picture(step, "samples", self.show.add(step))
 
     def _measure(self, step: int) -> None:
-        with self.oven.as_result(), using(self.oven.model, self.oven.model.text_parts):
+        with self.oven.as_result(), using(self.oven.model, text_parts(self.oven.model)):
             found = validation.measure_both(self.oven, self.asked)
         self.add_validation({"step": step, **found})
         self.sink.numbers(step, {f"validation/{name}": value for name, value in found.items()})
         told = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in found.items())
         self.reporter.note(f"validation at step {step}: {told}")
 
-    def _draw(self, sheet: Growing, step: int) -> None:
-        self.reporter.note(f"sampling {sheet.num_prompts} prompts at step {step}")
-        with self.oven.as_result():
-            picture = sheet.add(step)
-        self.sink.picture(step, "samples", picture)
-
 
 @contextmanager
 def opened(plan: Plan, parts: Assembled, *, reporter: Reporter, due: Due, step: int) -> Iterator[Diary]:
     """The diary of a run that has done `step` steps, opened there."""
-    oven = parts.oven
     with ExitStack() as stack:
         add = []
         for name in (STEPS, DRAWS, VALIDATION):
@@ -90,5 +83,6 @@ def opened(plan: Plan, parts: Assembled, *, reporter: Reporter, due: Due, step: 
         sink = logs.make(plan, step=step)
         stack.callback(sink.close)
         asked = validation.chosen(parts.dataset, plan.config.validation)
-        sheet = sheets.growing(plan, parts, step=step)
-        yield Diary(plan, oven, reporter, due, sink, *add, asked=asked, sheet=sheet)
+        shown = showing.show(plan, parts, reporter)
+        shown.begin(step)
+        yield Diary(plan, parts.oven, reporter, due, sink, add[0], add[1], add[2], asked, shown)

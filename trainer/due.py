@@ -28,11 +28,6 @@ class Due:
             self._saved_s = time.monotonic()
         return is_due
 
-    def sample(self, step: int) -> bool:
-        """Whether pictures are."""
-        asked = self.plan.config.sample
-        return self._at(step, steps=asked.every, epochs=asked.every_epochs)
-
     def validate(self, step: int) -> bool:
         """Whether the validation loss is."""
         return self._at(step, steps=self.plan.config.validation.every, epochs=0)

@@ -10,6 +10,7 @@
     ├── StateError            8   the output folder holds another run
     ├── DivergedError        10   the loss is no longer a number
     ├── MissingExtraError    11   a library of the `train` extra is not installed
+    ├── OutOfMemoryError     12   the GPU's memory, or the computer's, was not enough
     └── InterruptedRun      130   Ctrl-C or a termination signal, state saved
 
 Exit code 2 is a misspelt command (click's own).
@@ -92,6 +93,13 @@ class MissingExtraError(TrainerError):
 
     code = "missing-extra"
     exit_code = 11
+
+
+class OutOfMemoryError(TrainerError):
+    """The GPU's memory, or the computer's, was not enough."""
+
+    code = "out-of-memory"
+    exit_code = 12
 
 
 class InterruptedRun(TrainerError):  # noqa: N818 - not a mistake, a request that was obeyed

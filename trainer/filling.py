@@ -10,7 +10,7 @@ from trainer.data.captions import DrawKey
 from trainer.data.items import Item
 from trainer.data.pixels import fixed_views
 from trainer.loop import Oven
-from trainer.memory.placing import using
+from trainer.memory.placing import text_parts, using
 from trainer.plan import Plan
 from trainer.progress import Reporter
 from trainer.signals import StopWish
@@ -24,7 +24,7 @@ def fill(plan: Plan, parts: Assembled, *, reporter: Reporter, stop: StopWish) ->
     with using(oven.model, ("vae",)):
         is_done = _latents(plan, parts, reporter=reporter, stop=stop)
     if is_done and not oven.trains_text and oven.texts.folder is not None:
-        with using(oven.model, oven.model.text_parts):
+        with using(oven.model, text_parts(oven.model)):
             is_done = _texts(oven, reporter=reporter, stop=stop)
     return not oven.processes.agree(not is_done)
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from itertools import count
+from itertools import accumulate, count
 
 import torch
 
@@ -73,8 +73,12 @@ class Oven:
     @contextmanager
     def as_result(self) -> Iterator[None]:
         """Meanwhile the weights are those that would become the result; afterwards they are, bit for bit, as before."""
-        with self.updater.settled(), self.ema.applied() if self.ema else nullcontext():
-            yield
+        self.updater.ready(False)
+        try:
+            with self.ema.applied() if self.ema else nullcontext():
+                yield
+        finally:
+            self.updater.ready(True)
 
 
 @dataclass(frozen=True)
@@ -148,18 +152,18 @@ def _plan(oven: Oven, done: int) -> Iterator[tuple[int, int, tuple[tuple[Draw, .
 
 def _step(oven: Oven, number: int, *, epoch: int, draws: tuple[tuple[Draw, ...], ...]) -> Step:
     started = time.perf_counter()
-    first, pictures = 0, [chosen.index for batch in draws for chosen in batch]
+    pictures = [chosen.index for batch in draws for chosen in batch]
     # Of each picture its loss, its bare error and its time; zero where another process has it.
     table = [0.0] * (3 * len(pictures))
     oven.updater.begin(number - 1)
     oven.adapter.train(True)
-    for place, chosen in enumerate(draws):
-        if place % oven.processes.count == oven.processes.rank:
-            # Dropout is the one draw that modules make by themselves: its generator starts anew for each batch.
-            torch.manual_seed(seed_for(oven.rules.seed, number, place, "dropout"))
-            batch = make_batch(oven, chosen, epoch=epoch, step=number - 1)
-            table[3 * first : 3 * (first + len(chosen))] = _backward(oven, batch, num_pictures=len(pictures))
-        first += len(chosen)
+    firsts = [0, *accumulate(3 * len(batch) for batch in draws)]
+    for part in oven.processes.share(draws):
+        # Dropout is the one draw that modules make by themselves: its generator starts anew for each batch.
+        torch.manual_seed(seed_for(oven.rules.seed, number, part.place, "dropout"))
+        batch = make_batch(oven, part.batch, epoch=epoch, step=number - 1)
+        rows = _backward(oven, batch, num_pictures=len(pictures))
+        table[firsts[part.place] : firsts[part.place + 1]] = rows
     oven.adapter.train(False)
     oven.processes.sum_gradients(_parameters(oven))
     table = oven.processes.sum_numbers(table)
@@ -171,7 +175,7 @@ def _step(oven: Oven, number: int, *, epoch: int, draws: tuple[tuple[Draw, ...],
             hint="lower optimizer.learning_rate, or use precision fp32; the last checkpoint is unharmed",
         )
     if oven.ema:
-        oven.ema.update(number - 1)
+        oven.ema.update(number)
     drawn = tuple(Drawn(*row) for row in zip(pictures, table[2::3], table[1::3], strict=True))
     return Step(number, epoch + 1, total, oven.updater.rate(), time.perf_counter() - started, norm, drawn)
 

@@ -20,8 +20,9 @@ from trainer.data.sampler import Entry, num_batches
 from trainer.errors import ConfigError, nearest
 from trainer.memory import planning
 from trainer.registry import ADAPTERS, FAMILIES, OBJECTIVES, WEIGHTINGS
-from trainer.sampling import prompt_file
-from trainer.sampling.prompt_file import Prompt
+from trainer.sampling import prompts
+from trainer.sampling.prompts import Prompt
+from trainer.updates import table
 
 _DEFAULT_EPOCHS = 10
 _DEFAULT_PROMPTS = 4
@@ -117,11 +118,16 @@ class Plan:
         asked = self.config.captions
         return TagRule(asked.tag_dropout, asked.levels, asked.common_tag_dropout, self.dataset.tag_counts())
 
-    def prompts(self) -> tuple[Prompt, ...]:
-        """The sample pictures asked for, else a few captions from all over the dataset. Raises ConfigError."""
+    def sample_prompts(self) -> tuple[Prompt, ...]:
+        """The sample pictures asked for, else a few captions from all over the dataset. Raises InputError."""
         asked = self.config.sample
         fallback = () if asked.prompts or asked.prompt_file else _some_captions(self.trained)
-        return prompt_file.prompts_of(asked, fallback, self.family.native_resolution_px)
+        return prompts.prompts_of(
+            asked,
+            fallback,
+            native_px=self.family.native_resolution_px,
+            stride_px=self.family.latent_stride_px,
+        )
 
     @property
     def batches_per_step(self) -> int:
@@ -224,7 +230,15 @@ def _settled(config: Config, family: Family, base: BaseHeader | None) -> tuple[C
     settled = planning.settle(config, family=family, base=base, largest_px=largest_px, on_gpu=on_gpu)
     if settled.config.train.batch_size > 1 and not config.train.batch_size:
         dataset = items.find(_sets(settled.config, family))
-    return settled.config, settled.reasons, dataset
+    return _with_rate(settled.config), settled.reasons, dataset
+
+
+def _with_rate(config: Config) -> Config:
+    """The learning rate is the optimizer's own where none is named. Raises ConfigError, MissingExtraError."""
+    if config.optimizer.learning_rate:
+        return config
+    own = msgspec.structs.replace(config.optimizer, learning_rate=table.rate(config.optimizer.name))
+    return msgspec.structs.replace(config, optimizer=own)
 
 
 def _sets(config: Config, family: Family) -> tuple[ImageSet, ...]:

@@ -9,7 +9,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from trainer import assembling, diary, filling, loop, products, results, sheets, state
+from trainer import assembling, diary, filling, loop, products, results, showing, state
 from trainer.assembling import Assembled
 from trainer.atomic import make_folder, remove_leftovers
 from trainer.due import Due
@@ -18,11 +18,12 @@ from trainer.lock import exclusive
 from trainer.loop import Oven, Step
 from trainer.memory import applying
 from trainer.memory.exhausted import explained
-from trainer.memory.placing import using
+from trainer.memory.placing import text_parts, using
 from trainer.plan import Plan
 from trainer.processes import Processes, start
 from trainer.progress import QuietReporter, Reporter
 from trainer.signals import StopWish, stop_wish
+from trainer.updates.updater import Saved
 from trainer.watching import Watch
 
 
@@ -57,7 +58,7 @@ def bake(plan: Plan, reporter: Reporter, *, restart: bool = False) -> results.Re
 
     Raises InterruptedRun after a signal, its checkpoint saved; and any other TrainerError.
     """
-    processes = start()
+    processes = start(plan.config.train.device)
     told = reporter if processes.is_main else QuietReporter()
     with _alone(plan, processes), stop_wish() as stop, _closed(told), explained(plan.config):
         if processes.is_main:
@@ -70,17 +71,19 @@ def bake(plan: Plan, reporter: Reporter, *, restart: bool = False) -> results.Re
         try:
             if not filling.fill(plan, run.parts, reporter=told, stop=stop):
                 raise _interrupted(run, progress.step)
+            applying.prepare(run.oven.model, plan.config)
             with using(run.oven.model, _needed(run)):
-                applying.prepare(run.oven.model, plan.config)
                 progress = _train(run, progress)
         finally:
             run.oven.latents.close()
-        return _finish(run, progress)
+        result = _finish(run, progress)
+        processes.end()
+        return result
 
 
 def _needed(run: Run) -> tuple[str, ...]:
     """The networks that training asks, beside the one that learns."""
-    texts = run.oven.model.text_parts if filling.varying_texts(run.oven) else ()
+    texts = text_parts(run.oven.model) if filling.varying_texts(run.oven) else ()
     return (*texts, *(("vae",) if filling.varying_pictures(run.oven) else ()))
 
 
@@ -120,7 +123,7 @@ def _resume(run: Run) -> state.Progress:
             hint="raise train.steps, choose another output.dir, or begin anew with --restart",
         )
     oven.adapter.load(found.tensors["adapter"])
-    oven.updater.load(state.optimizer_of(found))
+    oven.updater.load(Saved(found.tensors["optimizer"], found.numbers))
     if oven.ema:
         oven.ema.load(found.tensors["ema"])
     run.reporter.note(f"going on from step {found.progress.step}")
@@ -176,7 +179,7 @@ def _save(run: Run, progress: state.Progress) -> int:
     tensors = {"adapter": oven.adapter.state(), **({"ema": oven.ema.state()} if oven.ema else {})}
     optimizer = oven.updater.state()
     if run.is_main:
-        state.save(run.checkpoints, progress, tensors=tensors, optimizer=optimizer)
+        state.save(run.checkpoints, progress, {**tensors, "optimizer": optimizer.tensors}, optimizer.numbers)
         state.prune(run.checkpoints, run.plan.config.train.keep_last)
     if run.plan.config.train.keep_results and progress.step < run.plan.steps:
         _write(run, progress, step=progress.step)
@@ -200,8 +203,7 @@ def _finish(run: Run, progress: state.Progress) -> results.Result | None:
     made = _write(run, progress)
     if made is None:
         return None
-    with run.oven.as_result():
-        picture = sheets.before_after(run.plan, run.parts, reporter=run.reporter, step=progress.step)
+    picture = showing.show(run.plan, run.parts, run.reporter).finish(progress.step)
     run.reporter.note(f"saved {picture}")
     result = results.make(run.plan, run.parts, progress=progress, made=made, picture=picture)
     results.write(run.plan.output / "result.json", result)

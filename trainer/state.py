@@ -1,15 +1,15 @@
 """Checkpoints: all that a run needs to go on as if it had never stopped.
 
-A checkpoint is a folder `step-<number>` with the adapter and the optimizer as safetensors and the rest as
-JSON. Since every random draw is seeded by what it is for, the step alone is the data position and the state
+A checkpoint is a folder `step-<number>` with the adapter, the optimizer and the average as safetensors and the rest
+as JSON. Since every random draw is seeded by what it is for, the step alone is the data position and the state
 of every generator. A checkpoint is written whole or not at all.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from safetensors import SafetensorError
 from trainer.atomic import remove_folder, remove_leftovers, write_folder
 from trainer.errors import StateError
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,8 @@ class Progress:
     """Spent in steps, over all sittings."""
     settings: dict[str, Any]
     """All that decides the weights, by name; a run goes on only from the same."""
+    watch: dict[str, Any] = field(default_factory=dict)
+    """What whoever watches the loss must remember; JSON."""
 
 
 @dataclass(frozen=True)
@@ -42,25 +44,43 @@ class Checkpoint:
     """A checkpoint that was read."""
 
     progress: Progress
-    adapter: dict[str, torch.Tensor]
-    optimizer: dict[str, torch.Tensor]
+    tensors: dict[str, dict[str, torch.Tensor]]
+    """By what they are of: adapter, optimizer, ema."""
+    numbers: dict[str, Any]
+    """What those must remember beside their tensors; JSON."""
+
+
+class _Files(Mapping[str, bytes]):
+    """The files of a checkpoint, each made when it is written: not all of them fit into memory at once."""
+
+    def __init__(self, tensors: Mapping[str, Mapping[str, torch.Tensor]], progress: bytes) -> None:
+        self._tensors = {f"{name}.safetensors": own for name, own in tensors.items()}
+        self._progress = progress
+
+    def __getitem__(self, name: str) -> bytes:
+        return _safetensors(self._tensors[name]) if name in self._tensors else self._progress
+
+    def __iter__(self) -> Iterator[str]:
+        return iter([*self._tensors, "progress.json"])
+
+    def __len__(self) -> int:
+        return len(self._tensors) + 1
 
 
 def save(
-    folder: Path, progress: Progress, *, adapter: Mapping[str, torch.Tensor], optimizer: torch.optim.Optimizer
+    folder: Path,
+    progress: Progress,
+    tensors: Mapping[str, Mapping[str, torch.Tensor]],
+    numbers: Mapping[str, Any],
 ) -> Path:
-    """Writes the checkpoint of this step into `folder`. Raises WriteError."""
+    """Writes the checkpoint of this step into `folder`; `numbers` is JSON. Raises WriteError."""
     path = folder / f"step-{progress.step:08d}"
     remove_leftovers(folder, "step-*")
-    own = {name: tensor.detach().cpu().contiguous() for name, tensor in adapter.items()}
-    write_folder(
-        path,
-        {
-            "adapter.safetensors": safetensors.torch.save(own),
-            "optimizer.safetensors": safetensors.torch.save(_flat(optimizer)),
-            "progress.json": json.dumps({"format": FORMAT, **asdict(progress)}, indent=2).encode(),
-        },
-    )
+    head = {"format": FORMAT, "files": sorted(tensors), **asdict(progress)}
+    told = json.dumps(head, indent=2).removesuffix("\n}")
+    # On one line: there are thousands of them, for no person to read.
+    told += f',\n  "numbers": {json.dumps(numbers)}\n}}\n'
+    write_folder(path, _Files(tensors, told.encode()))
     return path
 
 
@@ -98,21 +118,15 @@ def refuse_other(progress: Progress, settings: Mapping[str, Any], *, folder: Pat
         )
 
 
-def restore(optimizer: torch.optim.Optimizer, flat: Mapping[str, torch.Tensor]) -> None:
-    """Puts saved optimizer tensors back; the inverse of what `save` does."""
-    state: dict[int, dict[str, torch.Tensor]] = {}
-    for name, tensor in flat.items():
-        number, _, key = name.partition(".")
-        state.setdefault(int(number), {})[key] = tensor
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-
-
-def _flat(optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
-    return {
-        f"{number}.{key}": value.detach().cpu().contiguous()
-        for number, entries in optimizer.state_dict()["state"].items()
-        for key, value in entries.items()
-    }
+def _safetensors(tensors: Mapping[str, torch.Tensor]) -> bytes:
+    """The file's content; tensors may share memory, which the format refuses."""
+    places: set[int] = set()
+    own = {}
+    for name, tensor in tensors.items():
+        here = tensor.detach().cpu().contiguous()
+        own[name] = here.clone() if here.untyped_storage().data_ptr() in places else here
+        places.add(own[name].untyped_storage().data_ptr())
+    return safetensors.torch.save(own)
 
 
 def _paths(folder: Path) -> list[Path]:
@@ -123,11 +137,11 @@ def _read(path: Path) -> Checkpoint:
     hint = "remove this folder to go on from the one before"
     try:
         data = json.loads((path / "progress.json").read_bytes())
-        adapter = safetensors.torch.load_file(path / "adapter.safetensors")
-        optimizer = safetensors.torch.load_file(path / "optimizer.safetensors")
-    except (OSError, ValueError, SafetensorError) as error:
+        if data.pop("format", None) != FORMAT:
+            raise StateError(f"{path}: the checkpoint is of another version of this program", hint=hint)
+        tensors = {name: safetensors.torch.load_file(path / f"{name}.safetensors") for name in data.pop("files")}
+        numbers = data.pop("numbers")
+        progress = Progress(**{**data, "losses": tuple(data["losses"])})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
         raise StateError(f"{path}: the checkpoint cannot be read ({error})", hint=hint) from None
-    if data.pop("format", None) != FORMAT:
-        raise StateError(f"{path}: the checkpoint is of another version of this program", hint=hint)
-    data["losses"] = tuple(data["losses"])
-    return Checkpoint(Progress(**data), adapter, optimizer)
+    return Checkpoint(progress, tensors, numbers)

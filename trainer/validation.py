@@ -29,12 +29,17 @@ from trainer.seeds import normal, seed_for
 
 
 @dataclass(frozen=True)
-class Rule:
-    """Those fields of `[validation]` that say what is measured."""
+class Asked:
+    """What is measured."""
 
-    timesteps: int = 8
-    images: int = 64
-    seed: int = 0
+    held_out: tuple[Item, ...]
+    trained: tuple[Item, ...]
+    rule: ValidationConfig
+
+    @property
+    def any(self) -> bool:
+        """Whether anything is: pictures are held out, or the config names an interval."""
+        return bool(self.held_out) or self.rule.every > 0
 
 
 @dataclass(frozen=True)
@@ -53,12 +58,7 @@ class Measured:
         return math.fsum(self.means) / len(self.means)
 
 
-def rule_of(config: ValidationConfig) -> Rule:
-    """What the config says."""
-    return Rule(config.timesteps, config.images, config.seed)
-
-
-def chosen(dataset: Dataset, rule: Rule) -> tuple[tuple[Item, ...], tuple[Item, ...]]:
+def chosen(dataset: Dataset, rule: ValidationConfig) -> Asked:
     """The held-out pictures that are asked, and as many trained ones; of the latter `images` where none is held out.
 
     The choice follows from the seed and the contents of the pictures, which need their digests: another picture in the
@@ -66,7 +66,7 @@ def chosen(dataset: Dataset, rule: Rule) -> tuple[tuple[Item, ...], tuple[Item, 
     """
     held_out = _some((item for item in dataset.items if item.is_held_out), rule.images, seed=rule.seed)
     trained = _some((item for item in dataset.items if item.is_counted), len(held_out) or rule.images, seed=rule.seed)
-    return held_out, trained
+    return Asked(held_out, trained, rule)
 
 
 def looks(items: Iterable[Item]) -> list[Look]:
@@ -79,12 +79,22 @@ def prompts(items: Iterable[Item]) -> list[str]:
     return list(dict.fromkeys(_prompt(item) for item in items))
 
 
-def measure(oven: Oven, items: Sequence[Item], rule: Rule) -> float:
-    """The mean loss of these pictures, as `measured`; no number where there are none."""
+def measure_both(oven: Oven, asked: Asked) -> dict[str, float]:
+    """Mean losses by name: `held_out` and `trained`, and their `gap` where both are there."""
+    means = {
+        name: measure(oven, items, asked.rule)
+        for name, items in (("held_out", asked.held_out), ("trained", asked.trained))
+        if items
+    }
+    return {**means, "gap": means["held_out"] - means["trained"]} if len(means) == 2 else means
+
+
+def measure(oven: Oven, items: Sequence[Item], rule: ValidationConfig) -> float:
+    """The mean loss of these pictures, as `measured`."""
     return measured(oven, items, rule).mean
 
 
-def measured(oven: Oven, items: Sequence[Item], rule: Rule) -> Measured:
+def measured(oven: Oven, items: Sequence[Item], rule: ValidationConfig) -> Measured:
     """The losses of these pictures, without gradient, the adapter without dropout.
 
     A batch is one picture at several levels, so that neither other pictures nor the lengths of their captions have a
@@ -98,12 +108,6 @@ def measured(oven: Oven, items: Sequence[Item], rule: Rule) -> Measured:
                 found[level].append(loss)
     means = [math.fsum(losses) / len(losses) if losses else math.nan for losses in found]
     return Measured(len(items), _levels(rule), tuple(means))
-
-
-def numbers(held_out: Measured, trained: Measured) -> dict[str, float]:
-    """For logs: both means and how far apart they are; only those there are."""
-    found = {"held_out": held_out.mean, "trained": trained.mean, "gap": held_out.mean - trained.mean}
-    return {f"validation/{name}": number for name, number in found.items() if not math.isnan(number)}
 
 
 def _some(items: Iterable[Item], limit: int, *, seed: int) -> tuple[Item, ...]:
@@ -123,19 +127,19 @@ def _prompt(item: Item) -> str:
     return captions.calm(item.captions, item.subset.captions)
 
 
-def _levels(rule: Rule) -> tuple[float, ...]:
+def _levels(rule: ValidationConfig) -> tuple[float, ...]:
     """The middles of equal shares."""
     return tuple((number + 0.5) / rule.timesteps for number in range(rule.timesteps))
 
 
-def _losses(oven: Oven, item: Item, rule: Rule) -> Iterator[float]:
+def _losses(oven: Oven, item: Item, rule: ValidationConfig) -> Iterator[float]:
     """Of one picture, level by level."""
     for first in range(0, rule.timesteps, item.set.batch_size):
         numbers = range(first, min(first + item.set.batch_size, rule.timesteps))
         yield from loop.losses(oven, _batch(oven, item, rule, numbers=numbers)).double().tolist()
 
 
-def _batch(oven: Oven, item: Item, rule: Rule, *, numbers: range) -> Batch:
+def _batch(oven: Oven, item: Item, rule: ValidationConfig, *, numbers: range) -> Batch:
     device, count, view = oven.model.device, len(numbers), _view(item)
     latent = oven.latents.latent(item, view)
     shape = tuple(latent.mean.shape)

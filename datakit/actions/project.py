@@ -33,9 +33,11 @@ LINT: Final = "lint"
 PUBLISH: Final = "publish"
 BAKE_TABLES: Final = (
     *("model", "text", "dataset", "captions", "adapter", "objective", "timesteps"),
-    *("noise", "loss", "optimizer", "train", "sample", "output"),
+    *("noise", "loss", "optimizer", "schedule", "memory", "ema", "train", "validation", "sample", "log", "output"),
 )
 """Of `[bake]`; what may stand in them the trainer says."""
+PRESET: Final = "preset"
+"""The one key of `[bake]` that is no table: settings to start from, by their name."""
 
 
 class Project:
@@ -177,9 +179,10 @@ class Project:
         for name in used or EXPORTS.names()[:1]:  # each that is asked imports a format; the first reads [export] too
             self.export_asked(name)
         _ = self.vocab_settings, self.lint_settings, self.publish_settings
-        check_keys(self.table(BAKE), list(BAKE_TABLES), where=f"{CONFIG_NAME} [{BAKE}]")
+        check_keys(self.table(BAKE), [*BAKE_TABLES, PRESET], where=f"{CONFIG_NAME} [{BAKE}]")
         for name in self.table(BAKE):
-            self.table(BAKE, name)
+            if name != PRESET:
+                self.table(BAKE, name)
 
 
 def open_project(start: Path) -> Project:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from types import FrameType
 from typing import Any, Final
 
-from datakit.actions.project import BAKE, Project
+from datakit.actions.project import BAKE, PRESET, Project
 from datakit.config import CONFIG_NAME
 from datakit.errors import ConfigError, TrainerError
 from datakit.model.order import EXPORT
@@ -21,9 +21,12 @@ FORMAT: Final = "kohya"
 INTERRUPTED: Final = 130
 _NEEDS: Final = ("torch", "diffusers", "transformers", "safetensors", "lycoris")
 _STDERR: Final = 2
+CONFIG: Final = "config.toml"
+"""The TOML of a run that it is given, in a folder of ours."""
 _ENCODED: Final = "encoded"
 """Folder of cached latents and text states, below `.dsk`."""
-_PATHS: Final = frozenset({"base", "vae"})
+PLACES: Final = (("model", "base"), ("model", "vae"), ("sample", "prompt_file"))
+"""Settings that name a file of the person's."""
 
 
 class InterruptedBakeError(TrainerError):
@@ -39,14 +42,21 @@ def require_trainer() -> None:
         raise TrainerError(f"the trainer needs {', '.join(missing)}", hint="pip install 'dsk[train]'")
 
 
-def trainer_settings(project: Project) -> dict[str, Any]:
-    """[bake] as the trainer gets it: its paths are meant from the dataset's root; the data and its cache are ours."""
-    tables = {name: project.table(BAKE, name) for name in project.table(BAKE)}
+def trainer_settings(project: Project, asked: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """[bake], or what is `asked` in its place, as the trainer gets it.
+
+    Its paths are meant from the dataset's root; the data and its cache are ours.
+
+    Raises:
+        ConfigError: it says what is not a person's to say.
+    """
+    given = project.table(BAKE) if asked is None else asked
+    tables: dict[str, Any] = {name: dict(table) for name, table in given.items() if isinstance(table, Mapping)}
     root = project.dataset.root
-    for key in _PATHS & set(tables.get("model", {})):
-        if given := str(tables["model"][key]):
+    for section, key in PLACES:
+        if path := str(tables.get(section, {}).get(key, "")):
             # Lets the home of nobody stand: the trainer says that it is not there.
-            tables["model"][key] = str(root / os.path.expanduser(given))  # noqa: PTH111
+            tables[section][key] = str(root / os.path.expanduser(path))  # noqa: PTH111
     own = {"config": str(root / EXPORT / FORMAT / "dataset.toml"), "cache": str(project.dataset.private / _ENCODED)}
     if ours := sorted({*own, "train_dir", "reg_dir"} & set(tables.get("dataset", {}))):
         where = f"{CONFIG_NAME} [{BAKE}.dataset]"
@@ -54,7 +64,8 @@ def trainer_settings(project: Project) -> dict[str, Any]:
     if ours := sorted({"dir", "name"} & set(tables.get("output", {}))):
         where = f"{CONFIG_NAME} [{BAKE}.output]"
         raise ConfigError(f"{where}: '{ours[0]}' is not yours to set", hint="bakes/ lists the results")
-    return {**tables, "dataset": {**tables.get("dataset", {}), **own}}
+    preset = {PRESET: given[PRESET]} if given.get(PRESET) else {}
+    return {**preset, **tables, "dataset": {**tables.get("dataset", {}), **own}}
 
 
 def toml_of(tables: Mapping[str, Any]) -> str:
@@ -64,16 +75,16 @@ def toml_of(tables: Mapping[str, Any]) -> str:
     return tomlkit.dumps(tables)
 
 
-def run_trainer(arguments: Sequence[str]) -> None:
+def run_trainer(arguments: Sequence[str], *, is_result: bool = False) -> None:
     """Run the trainer in the foreground; it hears Ctrl-C itself, and termination is passed on to it.
 
-    Its words go to standard error, for they are no result of ours.
+    Its words go to standard error, for they are no result of ours, unless `is_result`.
 
     Raises:
         InterruptedBakeError: it was stopped and saved its state.
         TrainerError: it failed, with its own exit code; it has told why on the terminal.
     """
-    process = subprocess.Popen([sys.executable, "-m", "trainer", *arguments], stdout=_STDERR)
+    process = subprocess.Popen(_command(arguments), stdout=None if is_result else _STDERR)
 
     def pass_on(number: int, frame: FrameType | None) -> None:
         del frame
@@ -86,6 +97,26 @@ def run_trainer(arguments: Sequence[str]) -> None:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+    _refuse(code)
+
+
+def ask_trainer(arguments: Sequence[str]) -> bytes:
+    """What the trainer answers on standard output.
+
+    Raises:
+        TrainerError: it failed, with its own exit code; it has told why on the terminal.
+    """
+    done = subprocess.run(_command(arguments), stdout=subprocess.PIPE, check=False)
+    _refuse(done.returncode)
+    return done.stdout
+
+
+def _command(arguments: Sequence[str]) -> list[str]:
+    return [sys.executable, "-m", "trainer", *arguments]
+
+
+def _refuse(code: int) -> None:
+    """Turn the trainer's exit code into an error, unless all went well."""
     if code == INTERRUPTED:
         raise InterruptedBakeError("the bake was stopped")
     if code != 0:

@@ -71,6 +71,8 @@ COMMANDS: Final[dict[str, Entry]] = {
     "doctor": Entry("doctor", "Show how this dataset and this computer stand.", "Care"),
     "classgen": Entry("classgen", "Make regularization pictures with the base model.", "Bake"),
     "bake": Entry("bake", "Train on the export.", "Bake"),
+    "bakes": Entry("bakes", "List, compare and rate the bakes; write a sheet of them.", "Bake"),
+    "trace": Entry("trace", "Show which commit and images a LoRA came from.", "Bake"),
     "sample": Entry("sample", "Draw pictures with a bake, before and after.", "Bake"),
 }
 

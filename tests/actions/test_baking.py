@@ -14,10 +14,10 @@ from collections.abc import Callable
 import pytest
 
 from datakit.actions.advancing import advance
-from datakit.actions.baking import _folder, _ledger, _read_result, latest_bake
+from datakit.actions.bakes.asking import NO_WISHES
+from datakit.actions.bakes.ledger import find_bake
+from datakit.actions.bakes.making import folder_of, job_of
 from datakit.actions.project import Project, open_project
-from datakit.actions.trainerprogram import trainer_settings
-from datakit.errors import InputError
 
 SETTINGS = """\
 [export.kohya]
@@ -66,27 +66,7 @@ def test_a_bake_stopped_by_ctrl_c_goes_on_and_is_entered_into_the_ledger(
     )  # fmt: skip
     assert grid.returncode == 0, grid.stderr
     assert (root / "grid.png").read_bytes().startswith(b"\x89PNG")
-    assert latest_bake(open_project(root)).id == done["id"]
-
-
-def test_a_ledger_entry_of_a_plain_bake_can_be_read_back(advanced: Project) -> None:
-    root = advanced.dataset.root
-    folder = root / ".dsk/bakes/2026-01-01-001"
-    folder.mkdir(parents=True)
-    result = {"lora": "x.safetensors", "grid": "", "images": 5, "steps": 1, "first_loss": 1.0, "final_loss": 0.5,
-              "seconds": 1.0, "device": "cpu", "versions": {}}  # fmt: skip
-    (folder / "result.json").write_text(json.dumps(result))
-    from datakit.actions.baking import _current_manifest
-
-    project = open_project(root)
-    done = _read_result(project, folder, _current_manifest(project))
-    (root / "bakes").mkdir()
-    assert "ignored" not in _ledger(done), "what is empty is left out"
-    (root / "bakes/2026-01-01-001.toml").write_text(_ledger(done))
-    assert latest_bake(project) == done
-    (root / "bakes/2026-01-02-001.toml").write_text("id = 5\n")
-    with pytest.raises(InputError, match="no ledger entry"):
-        latest_bake(project)
+    assert find_bake(open_project(root)).id == done["id"]
 
 
 def test_a_second_bake_at_the_same_time_leaves_the_first_ones_folder_alone(advanced: Project) -> None:
@@ -95,7 +75,7 @@ def test_a_second_bake_at_the_same_time_leaves_the_first_ones_folder_alone(advan
     (root / "dsk.toml").write_text(SETTINGS)
     advance(open_project(root))
     project = open_project(root)
-    folder = _folder(project, trainer_settings(project))
+    folder = folder_of(project, job_of(project, NO_WISHES))
     before = {path.name for path in folder.iterdir()}
     handle = os.open(folder, os.O_RDONLY)
     try:

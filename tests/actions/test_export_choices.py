@@ -14,7 +14,8 @@ from hands import again, commit_edits, paint
 from PIL import Image
 
 from datakit.actions.advancing import advance
-from datakit.actions.baking import _current_manifest, _preflight, _read_result
+from datakit.actions.bakes.making import current_manifest, preflight_of_bake
+from datakit.actions.bakes.results import read_result
 from datakit.actions.exporting.checking import check_export
 from datakit.actions.exporting.elsewhere import Target, export_elsewhere
 from datakit.actions.exporting.manifests import config_digest, decode_manifest, export_staleness, read_manifest
@@ -24,7 +25,7 @@ from datakit.actions.exporting.writing import export_all, export_format
 from datakit.actions.project import Project, open_project
 from datakit.errors import ConfigError, StateError, UsageError
 from datakit.exports.expressing import left_out_in_words
-from datakit.exports.model import EXPORTS, Manifest
+from datakit.exports.model import EXPORTS, Manifest, encode_manifest
 from datakit.exports.settings import Flags
 from datakit.model.item import ImageRef
 from datakit.model.record import Derived, Record
@@ -71,18 +72,18 @@ def test_a_bake_is_of_the_items_that_were_asked_for_and_says_so(advanced: Projec
     exported(advanced, ARIA)
     list(export_all(again(advanced)))  # as `dsk advance` does
     project = again(advanced)
-    manifest = _current_manifest(project)
+    manifest = current_manifest(project)
     assert manifest.flags == ARIA
-    assert _preflight(project, manifest, force=False) == ()
+    assert preflight_of_bake(project, manifest, force=False) == ()
     folder = project.dataset.private / "bakes/2026-01-01-001"
     folder.mkdir(parents=True)
     numbers = {"images": 3, "steps": 1, "first_loss": 1.0, "final_loss": 0.5, "seconds": 1.0}
     (folder / "result.json").write_text(json.dumps({"lora": "x", "device": "cpu", "versions": {}, **numbers}))
-    assert _read_result(project, folder, manifest).export == ARIA
+    assert read_result(project, folder, encode_manifest(manifest)).export == ARIA
     (advanced.dataset.root / "wip/aria/danbooru_0.txt").write_text("1girl, hat")
     commit_edits(advanced)
     with pytest.raises(StateError, match="out of date") as told:
-        _current_manifest(again(advanced))
+        current_manifest(again(advanced))
     assert told.value.hint == "dsk export --format kohya --where concept:aria"
 
 

@@ -11,7 +11,8 @@ import pytest
 from hands import again
 
 from datakit.actions.advancing import advance
-from datakit.actions.baking import Bake, _ledger, bake, latest_bake
+from datakit.actions.bakes.ledger import Bake, encode, find_bake
+from datakit.actions.bakes.making import bake
 from datakit.actions.exporting.writing import export_format
 from datakit.actions.linting.lint import Request, lint
 from datakit.actions.linting.preflight import error_rules, preflight
@@ -213,8 +214,8 @@ def test_the_ledger_says_what_a_bake_ignored(advanced: Project) -> None:
         device="cpu", config={"train": {"steps": 1}}, versions={"torch": "2"}, ignored=(ignored, ignored),
     )  # fmt: skip
     (advanced.dataset.root / "bakes").mkdir()
-    (advanced.dataset.root / "bakes/2026-01-01-001.toml").write_text(_ledger(done))
-    assert latest_bake(advanced) == done
+    (advanced.dataset.root / "bakes/2026-01-01-001.toml").write_text(encode(done))
+    assert find_bake(advanced) == done
 
 
 def test_every_export_is_for_a_trainer_and_mends_what_rules_find() -> None:

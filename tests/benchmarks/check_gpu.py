@@ -140,7 +140,7 @@ def _base(work: Path, family: Literal["sd15", "sdxl"], *, small: bool) -> Base:
         path = write(work / family, single_file=True, prediction="v_prediction", zero_terminal_snr=True)
     else:
         path = work / f"{family}.safetensors"
-        _write_whole(family, path)
+        write_whole(family, path)
     known = {name: FAMILIES.load(name, field="family") for name in FAMILIES.names()}
     told = bases.identify(bases.read_header(path), known)
     seconds = time.perf_counter() - started
@@ -148,7 +148,7 @@ def _base(work: Path, family: Literal["sd15", "sdxl"], *, small: bool) -> Base:
     return Base(path, 64 if small else SIZES[family])
 
 
-def _write_whole(family: Literal["sd15", "sdxl"], path: Path) -> None:
+def write_whole(family: Literal["sd15", "sdxl"], path: Path, *, prediction: str = "v_prediction") -> None:
     """Widths as published, weights drawn on the GPU, with the spreads of `_networks.randomise`."""
     settings = {part: given for part, given in shipped(family).items() if part != "scheduler"}
     networks = _networks.build(settings, where=family)
@@ -160,7 +160,7 @@ def _write_whole(family: Literal["sd15", "sdxl"], path: Path) -> None:
                 tensor.fill_(1.0 if name.endswith("weight") else 0.0)
             else:
                 tensor.normal_(0.0, 0.02 if "embedding" in name else tensor[0].numel() ** -0.5)
-    says = Prediction("v_prediction", zero_terminal_snr=True)
+    says = Prediction(prediction, zero_terminal_snr=prediction == "v_prediction")
     save_checkpoint(networks, path, kind=family, dtype=torch.float16, metadata={}, prediction=says)
     networks.clear()
     _free()

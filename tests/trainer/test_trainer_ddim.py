@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -14,6 +14,8 @@ from trainer.contracts.model import Condition, Geometry
 from trainer.contracts.objective import NoisePath, Objective
 from trainer.registry import OBJECTIVES
 from trainer.sampling.ddim import Guide, Request, denoise, pictures, rescaled
+from trainer.sampling.prompts import Prompt
+from trainer.seeds import normal
 
 KINDS = [("epsilon", False), ("v_prediction", False), ("v_prediction", True), ("rectified_flow", True)]
 Network = Callable[[torch.Tensor, torch.Tensor, Condition], torch.Tensor]
@@ -29,6 +31,9 @@ class Painter:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     latent_channels: int = 3
     asked: int = 0
+
+    def place(self, part: str, device: torch.device | str) -> torch.device:
+        return self.device
 
     def digest(self) -> str:
         return ""
@@ -187,8 +192,8 @@ def test_each_picture_is_brought_back_by_its_own_contrast() -> None:
     assert torch.isfinite(rescaled(torch.zeros(1, 3, 4, 4), plain[:1], share=0.5)).all()
 
 
-def request(prompts: tuple[str, ...], guidance: float = 3.0, seed: int = 1) -> Request:
-    return Request(prompts, "not this", (16, 8), 5, guidance, seed)
+def request(texts: tuple[str, ...], guidance: float = 3.0, seed: int = 1) -> Request:
+    return Request(tuple(Prompt(text, "not this", (16, 8), 5, guidance, seed, row) for row, text in enumerate(texts)))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -205,6 +210,45 @@ def test_a_picture_follows_from_seed_row_and_prompt(kind: tuple[str, bool]) -> N
     assert both[0] == made(request(("a cat",)))[0]
     assert both[0] != made(request(("a cat",), seed=2))[0]
     assert len(set(made(request(("a cat", "a cat"))))) == 2
+
+
+def test_the_noise_is_that_of_seed_and_row() -> None:
+    # Of a picture that is the noise itself: what a seed and a row stand for must never change.
+    objective, path = load(("v_prediction", True))
+    wanted = Request((Prompt("a", "", (16, 8), 1, 1.0, 7), Prompt("b", "", (8, 16), 1, 1.0, 7, 1)))
+    model = Painter(lambda noisy, times, condition: -noisy)
+    for image, shape, row in zip(
+        pictures(model, objective, path, request=wanted, stride_px=2), [(3, 4, 8), (3, 8, 4)], (0, 1), strict=True
+    ):
+        noise = ((normal(shape, 7, row, "sample") + 1) * 127.5).round().clamp(0, 255)
+        assert np.array_equal(np.asarray(image), noise.permute(1, 2, 0).numpy())
+
+
+def test_each_prompt_has_its_own_size_steps_guidance_negative_and_seed() -> None:
+    objective, path = load(("v_prediction", True))
+    plain = Prompt("a cat", "not this", (16, 8), 5, 1.5, 1)
+
+    def made(*prompts: Prompt) -> list[tuple[tuple[int, int], bytes]]:
+        images = pictures(Painter(bent), objective, path, request=Request(prompts), stride_px=2)
+        return [(image.size, image.tobytes()) for image in images]
+
+    others = [
+        replace(plain, size_px=(8, 16)),
+        replace(plain, steps=4),
+        replace(plain, guidance=1.0),
+        replace(plain, negative="neither this nor that"),
+        replace(plain, seed=2),
+        replace(plain, draw=1),
+    ]
+    together = made(plain, *others)
+    assert together == [made(prompt)[0] for prompt in (plain, *others)]
+    assert len(set(together)) == len(together)
+    assert [size for size, _ in together[:3]] == [(8, 4), (4, 8), (8, 4)]
+
+
+def test_another_seed_is_for_every_prompt() -> None:
+    changed = request(("a", "b")).of_seed(9)
+    assert [(prompt.text, prompt.seed, prompt.draw) for prompt in changed.prompts] == [("a", 9, 0), ("b", 9, 1)]
 
 
 def test_without_guidance_the_negative_prompt_is_not_asked_for() -> None:

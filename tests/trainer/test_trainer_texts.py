@@ -21,6 +21,7 @@ class Reader:
     text: str = "encoders"
     read: list[str] = field(default_factory=list)
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    token_embeddings: dict[str, str] = field(default_factory=dict)
     weight: torch.Tensor = field(default_factory=lambda: torch.ones((), requires_grad=True))
 
     def text_digest(self) -> str:

@@ -12,17 +12,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Protocol
 
 import torch
 from torch import nn
 from torch.nn import functional
 
-from trainer.adapters._places import check_dropout, check_fit, module_at
+from trainer.adapters._places import DTYPES, check_dropout, check_fit, module_at
 from trainer.contracts.adapter import AdapterSettings, Group, Role, Site
 from trainer.contracts.model import Model
 from trainer.errors import ConfigError, MissingExtraError
+from trainer.memory.stored import device_of, restore, shape_of, weight_of
 from trainer.seeds import seed_for
 
 ALPHA = "alpha"
@@ -50,13 +52,23 @@ class Request:
 class Seen:
     """All that a kind needs to work out one module's change; everything float32 and on one device."""
 
-    weight: torch.Tensor
+    module: nn.Module
     tensors: Tensors
     """By suffix."""
     alpha: float
     """As a file has it: the change is multiplied by alpha / rank."""
     settings: AdapterSettings
     drop: Drop
+
+    @property
+    def weight(self) -> torch.Tensor:
+        """The module's own; a copy for each time that it is asked for, where it is kept otherwise."""
+        return weight_of(self.module).detach().float()
+
+    @property
+    def shape(self) -> torch.Size:
+        """Of the weight, which need not be there for it."""
+        return shape_of(self.module)
 
 
 @dataclass(frozen=True)
@@ -71,7 +83,7 @@ class Kind:
     alpha: Callable[[Request, Tensors], float]
     """What a file says beside the tensors."""
     settle: Callable[[Seen], None] | None = None
-    """Brings tensors that have left their bounds back into them, in place."""
+    """Brings tensors that have left their bounds back into them, in place; it sees them as they are held."""
 
 
 def file_alpha(request: Request, _: Tensors) -> float:
@@ -126,8 +138,10 @@ class Companion:
     request: Request
     alpha: float
     training: bool = False
-    forward: Callable[..., torch.Tensor] | None = field(default=None)
-    """The module's own forward while ours is in its place."""
+    hung: bool = field(default=False)
+    """Whether our forward is in the place of the module's own."""
+    before: Callable[..., torch.Tensor] | None = field(default=None)
+    """Meanwhile, the forward that was set on the module; None: that of its class, which may change."""
 
     def tensors(self) -> dict[str, nn.Parameter]:
         """By suffix, in the file's order."""
@@ -135,40 +149,40 @@ class Companion:
 
     def seen(self, drop: Drop) -> Seen:
         """For the kind's functions."""
-        weight = self.module.get_parameter("weight").detach().float()
-        return Seen(weight, self.tensors(), self.alpha, self.request.settings, drop)
+        tensors = {suffix: tensor.float() for suffix, tensor in self.tensors().items()}
+        return Seen(self.module, tensors, self.alpha, self.request.settings, drop)
 
     def change(self) -> torch.Tensor:
         """What is added to the weight now, float32."""
         # In bf16 a rotation near the identity, or the quotient of two near norms, has no digits left.
-        with torch.autocast(self.module.get_parameter("weight").device.type, enabled=False):
+        with torch.autocast(device_of(self.module).type, enabled=False):
             return self.kind.change(self.seen(self._drop))
 
     def settle(self) -> None:
         """Brings the tensors back into their bounds."""
         if self.kind.settle is not None:
             with torch.no_grad():
-                self.kind.settle(self.seen(self._drop))
+                self.kind.settle(replace(self.seen(self._drop), tensors=self.tensors()))
 
     def put_on(self) -> None:
         """From now on the module's forward is this one's."""
-        if self.forward is None:
-            self.forward = self.module.forward
+        if not self.hung:
+            self.before = self.module.__dict__.get("forward")
             self.module.forward = self.changed_forward
+            self.hung = True
 
     def take_off(self) -> None:
         """From now on the module is its plain self."""
-        if self.forward is not None:
-            self.module.forward = self.forward
-            # A forward of the class comes back by itself, and a bound copy of it would follow a deepcopy.
-            if getattr(self.forward, "__func__", None) is type(self.module).forward:
-                del self.module.__dict__["forward"]
-            self.forward = None
+        if self.hung:
+            del self.module.__dict__["forward"]
+            if self.before is not None:
+                self.module.forward = self.before
+            self.before, self.hung = None, False
 
     def changed_forward(self, hidden: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
         """The module's own output and the change's."""
-        assert self.forward is not None
-        out: torch.Tensor = self.forward(hidden, *args, **kwargs)
+        own = self.before or partial(type(self.module).forward, self.module)
+        out: torch.Tensor = own(hidden, *args, **kwargs)
         self.settle()
         added = self._apply(hidden, self.change().to(hidden.dtype))
         rate = self.request.settings.module_dropout if self.training else 0.0
@@ -252,6 +266,7 @@ class LycorisAttached:
         for companion in self.companions.values():
             companion.settle()
             companion.take_off()
+            restore(companion.module)
             weight = companion.module.get_parameter("weight")
             with torch.no_grad():
                 weight.copy_(weight.float() + companion.change())
@@ -277,6 +292,6 @@ def _companion(model: Model, site: Site, *, settings: AdapterSettings, kind: Kin
     request = Request(module, site, settings)
     with quiet(), _first_values(seed_for(settings.seed, site.path, "lycoris")):
         held = kind.make(request)
-    held.to(device=model.device, dtype=torch.float32).requires_grad_(True)
+    held.to(device=model.device, dtype=DTYPES[settings.dtype]).requires_grad_(True)
     tensors = dict(held.named_parameters())
     return Companion(module, held, kind, request, kind.alpha(request, tensors))

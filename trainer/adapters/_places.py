@@ -10,6 +10,9 @@ from torch import nn
 from trainer.contracts.adapter import AdapterSettings, Site
 from trainer.errors import ConfigError, LoraFileError, some
 
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+"""Of AdapterSettings.dtype."""
+
 
 def module_at(parts: Mapping[str, nn.Module], path: str) -> nn.Module:
     """The module at `<part>.<module path>`; a part's name alone is the part itself."""

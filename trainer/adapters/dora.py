@@ -42,7 +42,7 @@ def _make(request: Request) -> nn.Module:
 def _change(seen: Seen) -> torch.Tensor:
     from lycoris.functional.locon import diff_weight
 
-    tensors = seen.tensors
+    tensors, own = seen.tensors, seen.weight
     down = tensors["lora_down.weight"]
     added = diff_weight(
         down,
@@ -50,9 +50,9 @@ def _change(seen: Seen) -> torch.Tensor:
         tensors.get("lora_mid.weight"),
         gamma=seen.alpha / down.shape[0],
         backend="torch",
-    ).reshape(seen.weight.shape)
-    scale = tensors["dora_scale"] / _lengths(seen.weight + added)
-    weight: torch.Tensor = (scale - 1) * seen.weight + scale * added
+    ).reshape(own.shape)
+    scale = tensors["dora_scale"] / _lengths(own + added)
+    weight: torch.Tensor = (scale - 1) * own + scale * added
     return weight
 
 

@@ -1,8 +1,8 @@
 """Full finetune: the base's own weights are trained, those of the chosen modules, and become a checkpoint.
 
 There is no addition that could be switched off: what the base said before is gone with the first step.
-Weights are float32 as the contract has them; in half precision small updates would be rounded away, so such a base
-is refused.
+Weights are float32 or bf16, as the base was loaded; in bf16 small updates would be rounded away, so what updates
+them rounds up or down by chance (trainer/updates).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from trainer.adapters._places import check_fit, module_at
+from trainer.adapters._places import DTYPES, check_fit, module_at
 from trainer.contracts.adapter import Adapter, AdapterSettings, Attached, Group, Site
 from trainer.contracts.model import Model
 from trainer.errors import ConfigError, StateError
@@ -69,10 +69,10 @@ def attach(model: Model, sites: Sequence[Site], *, settings: AdapterSettings) ->
         own = {name: weight for name, weight in own.items() if id(weight) not in seen}
         seen.update(id(weight) for weight in own.values())
         for name, weight in own.items():
-            if weight.dtype != torch.float32:
+            if weight.dtype not in DTYPES.values():
                 raise ConfigError(
-                    f"adapter.name: full trains float32 weights, {site.path}.{name} is {weight.dtype}",
-                    hint="load the base in float32",
+                    f"adapter.name: full trains float32 or bf16 weights, {site.path}.{name} is {weight.dtype}",
+                    hint='set memory.weights = "bf16"',
                 )
             weight.requires_grad_(True)
         if own:

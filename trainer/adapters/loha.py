@@ -40,10 +40,10 @@ def _change(seen: Seen) -> torch.Tensor:
         seen.drop(tensors["hada_w2_a"], axis),
         tensors.get("hada_t1"),
         tensors.get("hada_t2"),
-        gamma=torch.tensor(seen.alpha / rank, device=seen.weight.device),
+        gamma=torch.tensor(seen.alpha / rank, device=tensors["hada_w1_b"].device),
         backend="torch",
     )
-    return weight.reshape(seen.weight.shape)
+    return weight.reshape(seen.shape)
 
 
 KIND = Kind(

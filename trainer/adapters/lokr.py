@@ -53,7 +53,7 @@ def _change(seen: Seen) -> torch.Tensor:
     weight: torch.Tensor = kron_weight(
         tensors["lokr_w1"], None, None, whole, first, second, core, scale=scale, backend="torch"
     )
-    return weight.reshape(seen.weight.shape)
+    return weight.reshape(seen.shape)
 
 
 KIND = Kind(

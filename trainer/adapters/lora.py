@@ -25,10 +25,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from trainer.adapters._places import check_dropout, check_fit, module_at, put
+from trainer.adapters._places import DTYPES, check_dropout, check_fit, module_at, put
 from trainer.contracts.adapter import Adapter, AdapterSettings, Attached, Group, Site
 from trainer.contracts.model import Model
 from trainer.errors import ConfigError
+from trainer.memory.stored import restore, shape_of
 from trainer.seeds import seed_for
 
 DOWN, MID, UP, ALPHA = "lora_down.weight", "lora_mid.weight", "lora_up.weight", "alpha"
@@ -50,10 +51,10 @@ class LoraLayer(nn.Module):
         self.enabled = True
         self.dropping = False
         down, mid, up = _shapes(base, rank, tucker=settings.tucker)
-        # Always float32: small updates to bf16 weights would be rounded away.
-        self.down = nn.Parameter(torch.zeros(down))
-        self.mid = nn.Parameter(torch.zeros(mid)) if mid else None
-        self.up = nn.Parameter(torch.zeros(up))
+        dtype = DTYPES[settings.dtype]
+        self.down = nn.Parameter(torch.zeros(down, dtype=dtype))
+        self.mid = nn.Parameter(torch.zeros(mid, dtype=dtype)) if mid else None
+        self.up = nn.Parameter(torch.zeros(up, dtype=dtype))
 
     @property
     def scale(self) -> float:
@@ -71,7 +72,9 @@ class LoraLayer(nn.Module):
         if not self.enabled:
             return out
         is_conv = isinstance(self.base, nn.Conv2d)
-        hidden = hidden.to(self.down.dtype)
+        # Autocast brings both to its own type, and needs no wider copy in between.
+        if not torch.is_autocast_enabled(hidden.device.type):
+            hidden = hidden.to(self.down.dtype)
         low = self._shrunk(hidden) if is_conv else functional.linear(hidden, self.down)
         scale = self.scale
         if self.dropping:
@@ -82,11 +85,11 @@ class LoraLayer(nn.Module):
         return out + (high * scale).to(out.dtype)
 
     def delta(self) -> torch.Tensor:
-        """What the companion adds to the weight, in its shape."""
-        up, down = self.up.flatten(1), self.down.flatten(1)
+        """What the companion adds to the weight, in its shape; float32."""
+        up, down = self.up.float().flatten(1), self.down.float().flatten(1)
         if self.mid is None:
-            return (up @ down).reshape(self.base.weight.shape) * self.scale
-        return torch.einsum("op,pqhw,qi->oihw", up, self.mid, down) * self.scale
+            return (up @ down).reshape(shape_of(self.base)) * self.scale
+        return torch.einsum("op,pqhw,qi->oihw", up, self.mid.float(), down) * self.scale
 
     def named(self) -> dict[str, nn.Parameter]:
         """Its parameters by their names in files."""
@@ -176,6 +179,7 @@ class LoraAttached:
         """W becomes W + (alpha / rank) B A, and the plain layers go back to their places."""
         with torch.no_grad():
             for path, layer in self.layers.items():
+                restore(layer.base)
                 weight = layer.base.weight
                 # One rounding, at the end, where the base is in half precision.
                 weight.copy_(weight.float() + layer.delta())
@@ -195,7 +199,9 @@ def attach(model: Model, sites: Sequence[Site], *, settings: AdapterSettings) ->
             )
         layer = LoraLayer(base, site, settings=settings)
         layer.start(settings.seed, site.path)
-        layer.to(model.device)
+        for factor in layer.named().values():
+            # Its base stays where it is so far.
+            factor.data = factor.data.to(model.device)
         put(model.parts, site.path, module=layer)
         layers[site.path] = layer
     return LoraAttached(layers, model.parts)

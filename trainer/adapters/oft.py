@@ -42,17 +42,18 @@ def _change(seen: Seen) -> torch.Tensor:
 
     blocks = seen.drop(seen.tensors[BLOCKS], 0)
     weight: torch.Tensor = diff_weight(seen.weight, blocks, None, constraint=0.0, backend="torch")
-    return weight.reshape(seen.weight.shape)
+    return weight.reshape(seen.shape)
 
 
 def _settle(seen: Seen) -> None:
     """Both bounds: that of a file of LyCORIS', in alpha, and the run's own."""
     blocks = seen.tensors[BLOCKS]
-    bounds = [bound * seen.weight.shape[0] for bound in (seen.alpha, seen.settings.constraint) if bound > 0]
+    bounds = [bound * seen.shape[0] for bound in (seen.alpha, seen.settings.constraint) if bound > 0]
     if bounds:
-        length = float((blocks - blocks.transpose(1, 2)).norm())
+        length = float((blocks - blocks.transpose(1, 2)).float().norm())
         # Not again for the last bit: what one pass has used must not change before its gradient is known.
-        if length > min(bounds) * (1 + 1e-6):
+        slack = 1e-6 if blocks.dtype == torch.float32 else 2 * torch.finfo(blocks.dtype).eps
+        if length > min(bounds) * (1 + slack):
             blocks.mul_(min(bounds) / length)
 
 

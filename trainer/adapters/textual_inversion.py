@@ -17,7 +17,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from trainer.adapters._places import check_fit, module_at, put
+from trainer.adapters._places import DTYPES, check_fit, module_at, put
 from trainer.contracts.adapter import Adapter, AdapterSettings, Attached, Group, Site
 from trainer.contracts.model import Model
 from trainer.errors import ConfigError
@@ -119,7 +119,7 @@ def attach(model: Model, sites: Sequence[Site], *, settings: AdapterSettings) ->
         if not isinstance(base, nn.Embedding):
             raise ConfigError(f"{path} is a {type(base).__name__}, no table of vectors", hint="attach one word only")
         initial = first_vectors(base.weight, start, num_vectors=settings.num_vectors)
-        tables[path] = WordEmbedding(base, ids, initial=initial.to(model.device))
+        tables[path] = WordEmbedding(base, ids, initial=initial.to(model.device, DTYPES[settings.dtype]))
         put(model.parts, path, module=tables[path])
     return WordAttached(tables, model.parts)
 

@@ -54,6 +54,8 @@ class AdapterSettings:
     """Textual inversion: how many vectors it has."""
     init_text: str = ""
     """Textual inversion: a text whose vectors it starts from."""
+    dtype: Literal["fp32", "bf16"] = "fp32"
+    """How the adapter's parameters are held; a full finetune's are as the base was loaded."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ class Attach(Protocol):
     """Puts the adapter on the sites, in place; its effect is nothing so far. Raises ConfigError."""
 
     def __call__(self, model: Model, sites: Sequence[Site], *, settings: AdapterSettings) -> Attached:
-        """The adapter, its parameters float32 and on the model's device."""
+        """The adapter, its parameters of `settings.dtype` and on the model's device, wherever the networks lie."""
         ...
 
 

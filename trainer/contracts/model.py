@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 Condition = Mapping[str, "torch.Tensor"]
 """What the network is told beside the latents; keys and shapes are the family's own matter."""
 Layout = Literal["single-file", "diffusers"]
+Precision = Literal["fp32", "bf16"]
 
 
 @dataclass(frozen=True)
@@ -65,16 +66,21 @@ class BaseHeader:
 
 @dataclass(frozen=True)
 class BaseSource:
-    """Where a family's weights come from and where they shall be."""
+    """Where a family's weights come from, and where and how they shall be."""
 
     header: BaseHeader | None
     """A single .safetensors file, or a folder in diffusers' layout; None for random weights."""
     device: str = "cpu"
+    """Where the model works; its networks are loaded into main memory, and come there by `Model.place`."""
     seed: int = 0
     """Decides the random weights; unused with a base."""
     vae: Path | None = None
     """A VAE to use instead of the base's: a .safetensors file or a folder."""
     text: TextRule = TextRule()
+    weights: Precision = "fp32"
+    """How the numbers of the network are held; the VAE's are always float32."""
+    text_weights: Precision = "fp32"
+    """The same for the text encoders."""
 
 
 @dataclass(frozen=True)
@@ -90,14 +96,24 @@ class SaveAs:
 
 
 class Model(Protocol):
-    """A loaded base model. Its weights are frozen and float32; an adapter may be attached to its parts."""
+    """A loaded base model. Its weights are frozen; an adapter may be attached to its parts.
+
+    It answers wherever its networks lie and however their weights are held: arguments are brought to them, answers
+    have the device and the type of the arguments. Those of `encode_text` lie where it was said, and are float32
+    outside of autocast.
+    """
 
     parts: Mapping[str, torch.nn.Module]
     """Trainable parts by name: unet, text_encoder, text_encoder_2."""
     token_embeddings: Mapping[str, str]
     """Text part -> path of its table of token vectors in it."""
     device: torch.device
+    """Where training happens."""
     latent_channels: int
+
+    def place(self, part: str, device: torch.device | str) -> torch.device:
+        """Moves a network, `vae` or one of the parts, and tells where it lay; its parameters stay the same objects."""
+        ...
 
     def digest(self) -> str:
         """Hex digest of all weights and settings."""
@@ -108,11 +124,11 @@ class Model(Protocol):
         ...
 
     def text_digest(self) -> str:
-        """Hex digest of all that decides a prompt's text states."""
+        """Hex digest of all that decides a prompt's text states, their precision included."""
         ...
 
     def encode_pixels(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Mean and standard deviation of the scaled latents of pixels [B, 3, h, w] in -1..1."""
+        """Mean and standard deviation, float32, of the scaled latents of pixels [B, 3, h, w] in -1..1."""
         ...
 
     def decode(self, latents: torch.Tensor) -> torch.Tensor:

@@ -20,6 +20,7 @@ from trainer.data.items import Item
 from trainer.data.pixels import View, identity, read_view
 from trainer.data.shards import Note, ShardStore, Tensors
 from trainer.errors import DatasetError
+from trainer.memory.placing import using
 
 CODE_VERSION = 2
 """Raised with every change that makes other latents or masks of the same picture."""
@@ -98,13 +99,14 @@ class LatentCache:
         self.store.refresh()
         missing = [look for look in todo if look[1].is_fixed and not self.has(*look)]
         try:
-            for batch in _by_size(missing, batch_size):
-                if stop():
-                    return False
-                fresh = [look for look in batch if not self.has(*look)]
-                for look, latent in self._encode_readable(fresh, failures):
-                    self.store.put(self.key(*look), _tensors(latent))
-                tell(len(batch))
+            with using(self.model, ["vae"] if missing else []):
+                for batch in _by_size(missing, batch_size):
+                    if stop():
+                        return False
+                    fresh = [look for look in batch if not self.has(*look)]
+                    for look, latent in self._encode_readable(fresh, failures):
+                        self.store.put(self.key(*look), _tensors(latent))
+                    tell(len(batch))
         finally:
             self.store.flush()
         if failures:
@@ -132,7 +134,7 @@ class LatentCache:
 
     def _encoded(self, views: Sequence[tuple[object, object]]) -> list[Latent]:
         pixels = torch.stack([torch.from_numpy(picture) for picture, _ in views])
-        with torch.no_grad():
+        with torch.no_grad(), using(self.model, ["vae"]):
             mean, deviation = (part.float().cpu() for part in self.model.encode_pixels(pixels.to(self.model.device)))
         return [
             Latent(mean[n].clone(), deviation[n].clone(), None if mask is None else shrunk(mask, self.stride_px))

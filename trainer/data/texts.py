@@ -18,6 +18,7 @@ import torch
 
 from trainer.contracts.model import Condition, Model
 from trainer.data.shards import Note, ShardStore, Tensors
+from trainer.memory.placing import text_parts, using
 
 CODE_VERSION = 1
 """Raised with every change that makes other states of the same prompt."""
@@ -100,13 +101,14 @@ class TextCache:
         store.refresh()
         missing = [prompt for prompt in dict.fromkeys(prompts) if self.key(prompt) not in store]
         try:
-            for start in range(0, len(missing), _FILL_BATCH):
-                if stop():
-                    return False
-                batch = missing[start : start + _FILL_BATCH]
-                for prompt, tensors in self._encoded(batch).items():
-                    store.put(self.key(prompt), tensors)
-                tell(len(batch))
+            with using(self.model, text_parts(self.model) if missing else ()):
+                for start in range(0, len(missing), _FILL_BATCH):
+                    if stop():
+                        return False
+                    batch = missing[start : start + _FILL_BATCH]
+                    for prompt, tensors in self._encoded(batch).items():
+                        store.put(self.key(prompt), tensors)
+                    tell(len(batch))
         finally:
             store.flush()
         return True
@@ -120,7 +122,7 @@ class TextCache:
         return held
 
     def _encoded(self, prompts: Sequence[str]) -> dict[str, Tensors]:
-        with torch.no_grad():
+        with torch.no_grad(), using(self.model, text_parts(self.model)):
             made = self.model.encode_text(prompts)
         found = {}
         for prompt, condition in zip(prompts, made, strict=True):

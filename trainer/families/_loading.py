@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
 from torch import nn
 
 from trainer.contracts.model import BaseHeader, BaseSource, SaveAs
@@ -14,6 +15,8 @@ from trainer.errors import BaseModelError, ConfigError
 from trainer.families import _folder, _networks
 from trainer.families._stable_diffusion import StableDiffusion
 from trainer.families._text import TextStyle
+
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,11 @@ class Kind:
         """Names of its networks."""
         return ("unet", "vae", *self.style.pads)
 
+    def dtypes(self, source: BaseSource) -> dict[str, torch.dtype]:
+        """How the weights of each network are held. A VAE of half precision spoils pictures, and is small."""
+        text = dict.fromkeys(self.style.pads, _DTYPES[source.text_weights])
+        return {"unet": _DTYPES[source.weights], "vae": torch.float32, **text}
+
 
 def load(source: BaseSource, kind: Kind) -> StableDiffusion:
     """The base's model. Raises BaseModelError, or ConfigError where it has no such clip skip."""
@@ -39,7 +47,7 @@ def load(source: BaseSource, kind: Kind) -> StableDiffusion:
         raise BaseModelError(
             f"model.base: {kind.name} has no random weights", hint="name a .safetensors file or a folder"
         )
-    networks = _made(header, kind)
+    networks = _made(header, kind, dtypes=kind.dtypes(source))
     # The base's own VAE is not read where another takes its place: it may have none.
     wanted = {part: network for part, network in networks.items() if part != "vae" or source.vae is None}
     _fill(header, wanted, kind=kind)
@@ -51,7 +59,7 @@ def load(source: BaseSource, kind: Kind) -> StableDiffusion:
 
 def random(source: BaseSource, kind: Kind, settings: Mapping[str, Mapping[str, Any]]) -> StableDiffusion:
     """Networks of these settings whose weights follow from the seed and their names."""
-    networks = _networks.build(settings, where=kind.name)
+    networks = _networks.build(settings, where=kind.name, dtypes=kind.dtypes(source))
     _networks.randomise(networks, seed=source.seed)
     return StableDiffusion(networks, kind.style, rule=source.text, device=source.device)
 
@@ -75,7 +83,7 @@ def save(model: StableDiffusion, path: Path, how: SaveAs, *, kind: Kind) -> None
     )
 
 
-def _made(header: BaseHeader, kind: Kind) -> dict[str, nn.Module]:
+def _made(header: BaseHeader, kind: Kind, *, dtypes: Mapping[str, torch.dtype]) -> dict[str, nn.Module]:
     """The base's networks, their weights not yet set."""
     if header.path.is_dir():
         settings = _folder.settings(header, kind.parts)
@@ -86,7 +94,7 @@ def _made(header: BaseHeader, kind: Kind) -> dict[str, nn.Module]:
 
         told = network_settings(header, kind.file_kind)
         settings = {part: told[part] for part in kind.parts}
-    networks = _networks.build(settings, where=header.path)
+    networks = _networks.build(settings, where=header.path, dtypes=dtypes)
     _networks.check(networks, stride_px=kind.stride_px, where=header.path)
     return networks
 

@@ -26,20 +26,29 @@ _CLASSES: dict[str, Any] = {
     "text_encoder": CLIPTextModel,
     "text_encoder_2": CLIPTextModelWithProjection,
 }
-# Numbers are held as float32 whatever the file's; the rest is no setting of a network.
+# Numbers are held as the run wants them whatever the file's; the rest is no setting of a network.
 _TEXT_NOTES = {"architectures", "dtype", "torch_dtype", "model_type", "transformers_version"}
 
 
-def build(settings: Mapping[str, Settings], *, where: Path | str) -> dict[str, nn.Module]:
-    """Networks by part name, float32 on the CPU, their weights not yet set. Raises BaseModelError, naming `where`."""
-    return {part: build_one(part, given, where=where) for part, given in settings.items()}
+def build(
+    settings: Mapping[str, Settings], *, where: Path | str, dtypes: Mapping[str, torch.dtype] | None = None
+) -> dict[str, nn.Module]:
+    """Networks by part name on the CPU, their weights not yet set. Raises BaseModelError, naming `where`.
+
+    `dtypes`: precision of the weights by part name; float32 for those that it does not name.
+    """
+    known = dtypes or {}
+    return {
+        part: build_one(part, given, where=where, dtype=known.get(part, torch.float32))
+        for part, given in settings.items()
+    }
 
 
-def build_one(part: str, settings: Settings, *, where: Path | str) -> nn.Module:
+def build_one(part: str, settings: Settings, *, where: Path | str, dtype: torch.dtype = torch.float32) -> nn.Module:
     """The network of one part; see `build`."""
     try:
         with torch.device("meta"):
-            network = _make(part, settings)
+            network = _make(part, settings).to(dtype)
     except (TypeError, ValueError, KeyError, AttributeError, ArithmeticError, RuntimeError) as error:
         raise BaseModelError(
             f"{where}: its {part}/config.json describes no network that can be built ({error})",

@@ -60,7 +60,7 @@ def _place(key: str, part: str, *, kind: Kind, config: Any) -> Place:
 
 
 def load_networks(path: Path, networks: Mapping[str, nn.Module], kind: Kind) -> None:
-    """Fills the networks, float32, from a checkpoint. Raises BaseModelError where a weight is missing or strange.
+    """Fills the networks, in their own precision. Raises BaseModelError where a weight is missing or strange.
 
     Networks on the meta device come to the CPU, and then need no memory before. Parts that are not in `networks` are
     not looked at, nor are averaged weights (`model_ema.*`).
@@ -131,12 +131,12 @@ def _without_ones(shape: torch.Size) -> tuple[int, ...]:
 
 
 def _put(network: nn.Module, key: str, tensor: torch.Tensor) -> None:
-    """As float32, straight from the file into its place."""
+    """Straight from the file into its place, in the network's precision."""
     owner, _, name = key.rpartition(".")
     module = network.get_submodule(owner)
     old = getattr(module, name)
     if old.is_meta:
-        setattr(module, name, nn.Parameter(tensor.to(torch.float32, copy=True), requires_grad=old.requires_grad))
+        setattr(module, name, nn.Parameter(tensor.to(old.dtype, copy=True), requires_grad=old.requires_grad))
     else:
         with torch.no_grad():
             old.copy_(tensor)

@@ -29,8 +29,10 @@ class StableDiffusion:
     ) -> None:
         self.device = torch.device(device)
         for network in networks.values():
-            network.requires_grad_(False).eval().to(self.device)
+            network.requires_grad_(False).eval()
         self.networks = networks
+        # Asked before anything is attached or stored otherwise.
+        self._dtype = next(networks["unet"].parameters()).dtype
         self.texts = Texts(networks, style, rule=rule)
         self.parts: Mapping[str, nn.Module] = {"unet": networks["unet"], **self.texts.encoders}
         self.token_embeddings: Mapping[str, str] = self.texts.embeddings()
@@ -38,6 +40,13 @@ class StableDiffusion:
         self.latent_channels = int(vae["latent_channels"])
         self._scale = float(vae["scaling_factor"])
         self._shift = float(vae.get("shift_factor") or 0.0)
+
+    def place(self, part: str, device: torch.device | str) -> torch.device:
+        """Moves a network; see the contract."""
+        before = where(self.networks[part])
+        if before != torch.device(device):
+            self.networks[part].to(device)
+        return before
 
     def digest(self) -> str:
         """Of all networks."""
@@ -55,15 +64,17 @@ class StableDiffusion:
     def encode_pixels(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and deviation, times the VAE's scaling factor."""
         vae: Any = self.networks["vae"]
-        found = vae.encode(pixels).latent_dist
-        return (found.mean - self._shift) * self._scale, found.std * self._scale
+        found = vae.encode(pixels.to(where(vae), torch.float32)).latent_dist
+        mean, deviation = (found.mean - self._shift) * self._scale, found.std * self._scale
+        return mean.to(pixels.device), deviation.to(pixels.device)
 
     @torch.no_grad()
     def decode(self, latents: torch.Tensor) -> torch.Tensor:
         """Pixels in -1..1."""
         vae: Any = self.networks["vae"]
-        pixels: torch.Tensor = vae.decode(latents / self._scale + self._shift).sample
-        return pixels.clamp(-1.0, 1.0)
+        scaled = latents.to(where(vae), torch.float32) / self._scale + self._shift
+        pixels: torch.Tensor = vae.decode(scaled).sample
+        return pixels.clamp(-1.0, 1.0).to(latents.device)
 
     def encode_text(self, prompts: Sequence[str]) -> list[dict[str, torch.Tensor]]:
         """`states` [S, D] of each prompt, and `pooled` [P] where the family has it."""
@@ -90,12 +101,16 @@ class StableDiffusion:
 
     def predict(self, noisy: torch.Tensor, times: torch.Tensor, *, condition: Condition) -> torch.Tensor:
         """The UNet's output."""
-        added = None
-        if "pooled" in condition:
-            added = {"text_embeds": condition["pooled"], "time_ids": condition["time_ids"]}
         unet = self.networks["unet"]
-        output: torch.Tensor = unet(noisy, times, condition["states"], added_cond_kwargs=added, return_dict=False)[0]
-        return output
+        device, added = where(unet), None
+        if "pooled" in condition:
+            # Sizes stay float32: bf16 has no number between 1024 and 1032.
+            sizes = condition["time_ids"].to(device)
+            added = {"text_embeds": condition["pooled"].to(device, self._dtype), "time_ids": sizes}
+        states = condition["states"].to(device, self._dtype)
+        seen = noisy.to(device, self._dtype)
+        output: torch.Tensor = unet(seen, times.to(device), states, added_cond_kwargs=added, return_dict=False)[0]
+        return output.to(noisy)
 
     def token_ids(self, text: str) -> list[int]:
         """Ids of a text without marks."""
@@ -104,6 +119,11 @@ class StableDiffusion:
     def add_word(self, word: str, num_vectors: int) -> tuple[int, ...]:
         """New ids, the same for all text encoders; the tables of vectors must be enlarged to hold them."""
         return self.texts.add(word, num_vectors)
+
+
+def where(network: nn.Module) -> torch.device:
+    """The device of a network."""
+    return next(network.parameters()).device
 
 
 def _short(state: torch.Tensor, longest: int, empty: torch.Tensor) -> int:

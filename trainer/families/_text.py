@@ -63,17 +63,20 @@ class Texts:
         Each prompt is read alone, so that its states do not depend on its neighbours.
         """
         found: dict[str, torch.Tensor] = {}
-        sides = []
+        sides: list[torch.Tensor] = []
         for part, pad in self.style.pads.items():
             ids = torch.tensor(rows(prompt, self.rule, pad=pad, words=self.words), device=_device(self.encoders[part]))
             hidden = _hidden(self.encoders[part], ids)
             states = hidden[-self.layer]
             if self.style.final_norm:
                 states = _core(self.encoders[part]).final_layer_norm(states)
-            sides.append(join(states, self.rule))
+            sides.append(join(_wide(states, self.encoders[part]), self.rule))
             if part == self.style.pooled:
-                found["pooled"] = _pooled(self.encoders[part], hidden[-1], ids=ids)
-        return {"states": torch.cat(sides, dim=-1), **found}
+                found["pooled"] = _wide(_pooled(self.encoders[part], hidden[-1], ids=ids), self.encoders[part])
+        # Encoders that lie on several devices, while one is trained, tell all of it where the first one lies.
+        device = sides[0].device
+        tokens = torch.cat([side.to(device) for side in sides], dim=-1)
+        return {"states": tokens, **{name: tensor.to(device) for name, tensor in found.items()}}
 
     def ids(self, text: str) -> list[int]:
         """Ids of a text without marks."""
@@ -114,6 +117,11 @@ def _core(encoder: nn.Module) -> Any:
 
 def _device(encoder: nn.Module) -> torch.device:
     return next(encoder.parameters()).device
+
+
+def _wide(states: torch.Tensor, encoder: nn.Module) -> torch.Tensor:
+    """As float32 where the weights are shorter; what autocast makes of float32 weights stays as it is."""
+    return states if next(encoder.parameters()).dtype == torch.float32 else states.float()
 
 
 def _hidden(encoder: nn.Module, ids: torch.Tensor) -> tuple[torch.Tensor, ...]:

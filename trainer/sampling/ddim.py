@@ -7,13 +7,15 @@ output: x0 and eps are linear in it, so it is the same as guiding those, and it 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from PIL import Image
 
 from trainer.contracts.model import Condition, Geometry, Model
 from trainer.contracts.objective import NoisePath, Objective
+from trainer.memory.placing import text_parts, using
+from trainer.sampling.prompts import Prompt
 from trainer.seeds import normal
 
 
@@ -21,14 +23,13 @@ from trainer.seeds import normal
 class Request:
     """Pictures to be made, one per prompt."""
 
-    prompts: tuple[str, ...]
-    negative: str
-    size_px: tuple[int, int]
-    steps: int
-    guidance: float
-    seed: int
+    prompts: tuple[Prompt, ...]
     guidance_rescale: float = 0.0
     """Share of the guided output that is brought back to the contrast it had without; 0: none, 0.7 is usual."""
+
+    def of_seed(self, seed: int) -> Request:
+        """The same from the noise of another seed."""
+        return replace(self, prompts=tuple(replace(prompt, seed=seed) for prompt in self.prompts))
 
 
 @dataclass(frozen=True)
@@ -45,24 +46,30 @@ class Guide:
 def pictures(
     model: Model, objective: Objective, path: NoisePath, *, request: Request, stride_px: int
 ) -> list[Image.Image]:
-    """One picture per prompt, each from the noise of (seed, its row): a prompt's picture is its own matter.
+    """One picture per prompt, each from the noise of (its seed, its draw): a prompt's picture is its own matter.
 
     They are made one by one, since a batch would fill short prompts up to the length of the longest.
     """
-    width, height = (side // stride_px for side in request.size_px)
-    geometry = [Geometry(request.size_px, (0, 0), request.size_px)]
+    # One kind of network after the other: where memory is short, each comes to the device once.
+    with using(model, text_parts(model)):
+        guides = [_guide(model, prompt, rescale=request.guidance_rescale) for prompt in request.prompts]
+    clean = []
+    for prompt, guide in zip(request.prompts, guides, strict=True):
+        width, height = (side // stride_px for side in prompt.size_px)
+        noise = normal((model.latent_channels, height, width), prompt.seed, prompt.draw, "sample")
+        way = path.sampling_times(prompt.steps).tolist()
+        clean.append(denoise(model, objective, path, noise=noise[None].to(model.device), way=way, guide=guide))
+    with using(model, ("vae",)):
+        return [to_picture(model.decode(latents)[0]) for latents in clean]
+
+
+def _guide(model: Model, prompt: Prompt, *, rescale: float) -> Guide:
+    geometry = [Geometry(prompt.size_px, (0, 0), prompt.size_px)]
+    wanted = model.assemble(model.encode_text([prompt.text]), geometry)
     unwanted = None
-    if request.guidance != 1.0:
-        unwanted = model.assemble(model.encode_text([request.negative]), geometry)
-    made = []
-    for row, prompt in enumerate(request.prompts):
-        noise = normal((model.latent_channels, height, width), request.seed, row, "sample")
-        wanted = model.assemble(model.encode_text([prompt]), geometry)
-        guide = Guide(wanted, unwanted, request.guidance, request.guidance_rescale)
-        way = path.sampling_times(request.steps).tolist()
-        clean = denoise(model, objective, path, noise=noise[None].to(model.device), way=way, guide=guide)
-        made.append(to_picture(model.decode(clean)[0]))
-    return made
+    if prompt.guidance != 1.0:
+        unwanted = model.assemble(model.encode_text([prompt.negative]), geometry)
+    return Guide(wanted, unwanted, prompt.guidance, rescale)
 
 
 def denoise(

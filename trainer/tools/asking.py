@@ -46,20 +46,21 @@ class Options:
     batch: int = 1
 
 
-def plan_of_base(path: Path, prompts: Sequence[str] = ()) -> Plan:
+def plan_of_base(path: Path, prompts: Sequence[str] = (), *, sets: Sequence[str] = ()) -> Plan:
     """The base of a run's TOML, whose dataset is not looked at. Raises ConfigError, BaseModelError."""
-    config = config_file.load(path)
+    config = config_file.load(path, sets=sets)
     if prompts:
-        config = replace(config, sample=replace(config.sample, prompts=tuple(prompts)))
+        config = replace(config, sample=replace(config.sample, prompts=tuple(prompts), prompt_file=""))
     base, family, prediction = plans.find_base(config)
     return Plan(path, config, family, base, prediction, Dataset((), ()), (), 0, 1, 0)
 
 
-def plan_of_sheet(path: Path, prompts: Sequence[str]) -> Plan:
+def plan_of_sheet(path: Path, prompts: Sequence[str], *, sets: Sequence[str] = ()) -> Plan:
     """What a sheet of pictures needs: the dataset only where nobody names prompts, for its captions."""
-    if prompts or config_file.load(path).sample.prompts:
-        return plan_of_base(path, prompts)
-    return plans.make(path)
+    sample = config_file.load(path, sets=sets).sample
+    if prompts or sample.prompts or sample.prompt_file:
+        return plan_of_base(path, prompts, sets=sets)
+    return plans.make(path, sets=sets)
 
 
 def request(plan: Plan, options: Options) -> ClassRequest:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from datakit.actions.baking import sample
+from datakit.actions.bakes.sampling import sample
 from datakit.actions.project import open_project
 from datakit.cli.output import say, say_json
 

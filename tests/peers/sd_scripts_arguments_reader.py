@@ -1,0 +1,40 @@
+"""The options of sd-scripts' parsers: run by its interpreter, with the checkout, the scripts' names, answer."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from sd_scripts_reader import stand_in
+
+
+def kind(action: argparse.Action) -> str:
+    """One of the words of trainer/migration/options.py."""
+    name = getattr(action.type, "__name__", "str")
+    if action.nargs == 0:
+        return "switch"
+    if action.nargs == "*":
+        return "numbers" if name == "float" else "words"
+    if name in ("float", "int_or_float"):
+        return "number"
+    return "whole" if name == "int" else "text"
+
+
+def options(script: str) -> dict[str, Any]:
+    parser = importlib.import_module(script).setup_parser()
+    return {action.dest: kind(action) for action in parser._actions if action.dest != "help"}
+
+
+def main() -> None:
+    folder, *scripts, answer = sys.argv[1:]
+    sys.path.insert(0, folder)
+    stand_in()
+    Path(answer).write_text(json.dumps({script: options(script) for script in scripts}))
+
+
+if __name__ == "__main__":
+    main()

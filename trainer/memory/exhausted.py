@@ -1,0 +1,73 @@
+"""What is said where memory was not enough after all: which settings to change next."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from trainer.config import Config
+from trainer.errors import OutOfMemoryError
+
+FULL = "full"
+_CPU = re.compile(r"not enough memory|can't allocate memory|DefaultCPUAllocator|std::bad_alloc", re.IGNORECASE)
+_ASKED = re.compile(r"allocate (?P<size>[\d.]+ ?[KMGT]?i?B|\d+ bytes)", re.IGNORECASE)
+
+
+@contextmanager
+def explained(config: Config) -> Iterator[None]:
+    """Inside, running out of memory is an OutOfMemoryError with advice for this config, and no trace."""
+    try:
+        yield
+    except MemoryError as error:
+        raise _told(config, error, where="the computer's memory") from error
+    except RuntimeError as error:
+        where = _where(error)
+        if not where:
+            raise
+        raise _told(config, error, where=where) from error
+
+
+def advice(config: Config) -> str:
+    """The settings to change next, the ones that cost least first."""
+    return "; ".join(_next(config)[:3])
+
+
+def _where(error: RuntimeError) -> str:
+    """Which memory it was; empty: another error."""
+    # torch.OutOfMemoryError, by its name: nothing here loads torch.
+    if type(error).__name__ == "OutOfMemoryError" or "CUDA out of memory" in str(error):
+        return "the GPU's memory"
+    return "the computer's memory" if _CPU.search(str(error)) else ""
+
+
+def _told(config: Config, error: BaseException, *, where: str) -> OutOfMemoryError:
+    asked = _ASKED.search(str(error))
+    more = f" for {asked['size']} more" if asked else ""
+    return OutOfMemoryError(
+        f"{where} is not enough{more}; the last checkpoint is unharmed", hint=f"{advice(config)}; then go on as before"
+    )
+
+
+def _next(config: Config) -> list[str]:
+    memory, train = config.memory, config.train
+    is_full = config.adapter.name == FULL
+    small = config.optimizer.name in ("adafactor", "adamw8bit", "lion8bit", "paged_adamw8bit", "paged_lion8bit")
+    share = memory.offload if isinstance(memory.offload, float) else 0.0
+    can_fuse = is_full and not memory.fused_backward and train.gradient_accumulation == 1
+    found = (
+        (not memory.vram, "set memory.vram to the GPU's GiB, which plans all of this"),
+        (train.batch_size > 1, f"set train.batch_size = {max(train.batch_size // 2, 1)}"),
+        (train.precision != "bf16", 'set train.precision = "bf16"'),
+        (memory.weights == "fp32", 'set memory.weights = "bf16"'),
+        (memory.checkpointing is not True, "set memory.checkpointing = true"),
+        (memory.text_weights == "fp32", 'set memory.text_weights = "bf16"'),
+        (is_full and not small, 'set optimizer.name = "adafactor"'),
+        (can_fuse, "set memory.fused_backward = true"),
+        (not is_full and memory.weights != "fp8", 'set memory.weights = "fp8"'),
+        (not is_full and share < 1.0, f"set memory.offload = {min(share + 0.25, 1.0)}"),
+        (not is_full and config.adapter.rank > 8, f"set adapter.rank = {config.adapter.rank // 2}"),
+        (is_full, 'train a LoRA instead: adapter.name = "lora"'),
+        (True, "set a smaller dataset.resolution"),
+    )
+    return [text for holds, text in found if holds]

@@ -1,0 +1,1 @@
+"""Takes configurations of other trainers over."""

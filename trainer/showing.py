@@ -1,0 +1,79 @@
+"""The pictures of a run: before its first step, on the way, and beside each other at the end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from trainer import sheets
+from trainer.assembling import Assembled
+from trainer.atomic import write_file
+from trainer.plan import Plan
+from trainer.progress import Reporter
+from trainer.sampling import ddim, grid
+from trainer.sheets import Growing
+
+BEFORE_AFTER = "before-after.png"
+
+
+@dataclass(frozen=True)
+class Show:
+    """Makes and keeps the pictures of a run."""
+
+    plan: Plan
+    parts: Assembled
+    reporter: Reporter
+    wanted: ddim.Request
+    sheet: Growing
+
+    def begin(self, step: int) -> None:
+        """Makes ready for a run that goes on from `step`, and the pictures before its first where it begins."""
+        self.sheet.begin(step)
+        is_wanted = sheets.grows(self.plan) or not self.parts.kind.reversible
+        if step == 0 and is_wanted and not self.sheet.has(0):
+            self._say("before the first step")
+            self.sheet.add(0, self._without())
+
+    def add(self, step: int) -> Path:
+        """A column of the sheet that grows."""
+        self._say(f"at step {step}")
+        return self.sheet.add(step, self._now())
+
+    def finish(self, step: int) -> Path:
+        """The sheet of before and after; where one grew, its last column too."""
+        self._say("at the end")
+        after = self._now()
+        if sheets.grows(self.plan):
+            self.sheet.add(step, after)
+        before = self.sheet.pictures(0)
+        if before is None and self.parts.kind.reversible:
+            before = self._without()
+        columns = [("before", before)] if before else []
+        title = f"{self.plan.config.output.name}, step {step}"
+        path = self.plan.output / "samples" / BEFORE_AFTER
+        sheet = sheets.drawn(self.plan, [*columns, ("after", after)], wanted=self.wanted, title=title)
+        write_file(path, grid.png(sheet, [("Title", title)]))
+        return path
+
+    def _now(self) -> list[Image.Image]:
+        oven = self.parts.oven
+        with oven.as_result():
+            return sheets.pictures(self.plan, oven.model, oven.recipe, wanted=self.wanted)
+
+    def _without(self) -> list[Image.Image]:
+        oven = self.parts.oven
+        if not self.parts.kind.reversible:
+            return sheets.pictures(self.plan, oven.model, oven.recipe, wanted=self.wanted)
+        return sheets.without(self.plan, oven.model, oven.recipe, adapter=oven.adapter, wanted=self.wanted)
+
+    def _say(self, when: str) -> None:
+        num = len(self.wanted.prompts)
+        self.reporter.note(f"sampling {'1 prompt' if num == 1 else f'{num} prompts'} {when}")
+
+
+def show(plan: Plan, parts: Assembled, reporter: Reporter) -> Show:
+    """That of this run. Raises InputError where its prompt file is wrong."""
+    wanted = sheets.request(plan)
+    return Show(plan, parts, reporter, wanted, sheets.growing(plan, wanted))

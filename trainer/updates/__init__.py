@@ -1,0 +1,1 @@
+"""What a step does to the weights: optimizers, the rate's schedule, rounding, the moving average."""
