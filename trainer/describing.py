@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from trainer.memory import estimate
 from trainer.plan import Plan
 
 
@@ -28,8 +29,19 @@ def describe(plan: Plan) -> list[str]:
         f"batches  {plan.batches_per_epoch} per epoch",
         f"steps    {plan.steps} ({plan.steps_per_epoch} per epoch)",
         f"epochs   {plan.epochs}",
+        *([f"shared   by {plan.processes} processes"] if plan.processes > 1 else []),
+        *_memory(plan),
     ]
     return lines
+
+
+def _memory(plan: Plan) -> list[str]:
+    """What it will take on a GPU, and why it is done so."""
+    largest_px = max(plan.dataset.bucket_counts(), key=lambda size: size[0] * size[1], default=(0, 0))
+    found = estimate.estimate(
+        plan.config, family=plan.family, base=plan.base, largest_px=largest_px, stay=plan.staying()
+    )
+    return [*found.lines(), *(f"         {reason}" for reason in plan.reasons)]
 
 
 def _toml(value: object) -> str:

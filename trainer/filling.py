@@ -29,16 +29,11 @@ def fill(plan: Plan, parts: Assembled, *, reporter: Reporter, stop: StopWish) ->
     return not oven.processes.agree(not is_done)
 
 
-def varying_texts(oven: Oven) -> bool:
-    """Whether texts must be read in training: they differ from draw to draw, or what reads them learns."""
-    if oven.trains_text or oven.texts.folder is None:
-        return True
-    return any(_varies(oven, item) for item in oven.items)
-
-
-def varying_pictures(oven: Oven) -> bool:
-    """Whether pictures must be encoded in training."""
-    return any(not fixed_views(item) for item in oven.items)
+def needed(plan: Plan, oven: Oven) -> tuple[str, ...]:
+    """The networks that training asks in every step, beside the one that learns."""
+    stay = plan.staying()
+    texts = text_parts(oven.model) if "text" in stay or oven.trains_text else ()
+    return (*texts, *(("vae",) if "vae" in stay else ()))
 
 
 def _latents(plan: Plan, parts: Assembled, *, reporter: Reporter, stop: StopWish) -> bool:

@@ -16,9 +16,11 @@ from trainer.data import captions, dataset_toml, folders, items
 from trainer.data.captions import TagRule
 from trainer.data.dataset_toml import Fallback, ImageSet
 from trainer.data.items import Dataset, Item
+from trainer.data.pixels import fixed_views
 from trainer.data.sampler import Entry, num_batches
 from trainer.errors import ConfigError, nearest
 from trainer.memory import planning
+from trainer.memory.estimate import Stay
 from trainer.registry import ADAPTERS, FAMILIES, OBJECTIVES, WEIGHTINGS
 from trainer.sampling import prompts
 from trainer.sampling.prompts import Prompt
@@ -115,8 +117,11 @@ class Plan:
 
     def tag_rule(self) -> TagRule:
         """How tags are drawn beyond what the dataset TOML says."""
-        asked = self.config.captions
-        return TagRule(asked.tag_dropout, asked.levels, asked.common_tag_dropout, self.dataset.tag_counts())
+        return _tag_rule(self.config, self.dataset)
+
+    def staying(self) -> frozenset[Stay]:
+        """Which networks training asks in every step, beside the one that learns: what varies cannot be cached."""
+        return _staying(self.config, self.dataset)
 
     def sample_prompts(self) -> tuple[Prompt, ...]:
         """The sample pictures asked for, else a few captions from all over the dataset. Raises InputError."""
@@ -227,10 +232,24 @@ def _settled(config: Config, family: Family, base: BaseHeader | None) -> tuple[C
     dataset = items.find(_sets(config, family))
     largest_px = max(dataset.bucket_counts(), key=lambda size: size[0] * size[1], default=(0, 0))
     on_gpu = {"cuda": True, "cpu": False}.get(config.train.device)
-    settled = planning.settle(config, family=family, base=base, largest_px=largest_px, on_gpu=on_gpu)
+    settled = planning.settle(
+        config, family=family, base=base, largest_px=largest_px, on_gpu=on_gpu, stay=_staying(config, dataset)
+    )
     if settled.config.train.batch_size > 1 and not config.train.batch_size:
         dataset = items.find(_sets(settled.config, family))
     return _with_rate(settled.config), settled.reasons, dataset
+
+
+def _tag_rule(config: Config, dataset: Dataset) -> TagRule:
+    asked = config.captions
+    return TagRule(asked.tag_dropout, asked.levels, asked.common_tag_dropout, dataset.tag_counts())
+
+
+def _staying(config: Config, dataset: Dataset) -> frozenset[Stay]:
+    tags, items = _tag_rule(config, dataset), dataset.trained
+    varies = any(captions.varies(item.captions, item.subset.captions, tags) for item in items)
+    found: set[Stay] = {"text"} if varies or not config.dataset.cache_text else set()
+    return frozenset(found | {"vae"} if any(not fixed_views(item) for item in items) else found)
 
 
 def _with_rate(config: Config) -> Config:

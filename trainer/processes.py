@@ -138,10 +138,11 @@ class Processes:
         return [json.loads(row[:size].numpy().tobytes()) for row, size in zip(words, sizes, strict=True)]
 
     def end(self) -> None:
-        """Parts from the others, when all is done."""
+        """Parts from the others, when all are done."""
         if self.count > 1:
             import torch.distributed as dist
 
+            self.wait()
             _heard(dist.destroy_process_group)
 
     def _reduce(self, tensor: torch.Tensor, how: str) -> None:

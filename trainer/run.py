@@ -18,7 +18,7 @@ from trainer.lock import exclusive
 from trainer.loop import Oven, Step
 from trainer.memory import applying
 from trainer.memory.exhausted import explained
-from trainer.memory.placing import text_parts, using
+from trainer.memory.placing import using
 from trainer.plan import Plan
 from trainer.processes import Processes, start
 from trainer.progress import QuietReporter, Reporter
@@ -72,19 +72,13 @@ def bake(plan: Plan, reporter: Reporter, *, restart: bool = False) -> results.Re
             if not filling.fill(plan, run.parts, reporter=told, stop=stop):
                 raise _interrupted(run, progress.step)
             applying.prepare(run.oven.model, plan.config)
-            with using(run.oven.model, _needed(run)):
+            with using(run.oven.model, filling.needed(plan, run.oven)):
                 progress = _train(run, progress)
         finally:
             run.oven.latents.close()
         result = _finish(run, progress)
         processes.end()
         return result
-
-
-def _needed(run: Run) -> tuple[str, ...]:
-    """The networks that training asks, beside the one that learns."""
-    texts = text_parts(run.oven.model) if filling.varying_texts(run.oven) else ()
-    return (*texts, *(("vae",) if filling.varying_pictures(run.oven) else ()))
 
 
 @contextmanager

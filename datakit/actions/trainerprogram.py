@@ -27,6 +27,8 @@ _ENCODED: Final = "encoded"
 """Folder of cached latents and text states, below `.dsk`."""
 PLACES: Final = (("model", "base"), ("model", "vae"), ("sample", "prompt_file"))
 """Settings that name a file of the person's."""
+OURS: Final = {"dataset": ("cache", "config", "reg_dir", "train_dir"), "output": ("dir", "name")}
+"""Section → keys that are not a person's to set: dsk bakes its own export, and bakes/ lists the results."""
 
 
 class InterruptedBakeError(TrainerError):
@@ -58,12 +60,10 @@ def trainer_settings(project: Project, asked: Mapping[str, Any] | None = None) -
             # Lets the home of nobody stand: the trainer says that it is not there.
             tables[section][key] = str(root / os.path.expanduser(path))  # noqa: PTH111
     own = {"config": str(root / EXPORT / FORMAT / "dataset.toml"), "cache": str(project.dataset.private / _ENCODED)}
-    if ours := sorted({*own, "train_dir", "reg_dir"} & set(tables.get("dataset", {}))):
-        where = f"{CONFIG_NAME} [{BAKE}.dataset]"
-        raise ConfigError(f"{where}: '{ours[0]}' is not yours to set", hint="dsk bakes its own export")
-    if ours := sorted({"dir", "name"} & set(tables.get("output", {}))):
-        where = f"{CONFIG_NAME} [{BAKE}.output]"
-        raise ConfigError(f"{where}: '{ours[0]}' is not yours to set", hint="bakes/ lists the results")
+    for section, keys in OURS.items():
+        if ours := [key for key in keys if key in tables.get(section, {})]:
+            hint = "dsk bakes its own export" if section == "dataset" else "bakes/ lists the results"
+            raise ConfigError(f"{CONFIG_NAME} [{BAKE}.{section}]: '{ours[0]}' is not yours to set", hint=hint)
     preset = {PRESET: given[PRESET]} if given.get(PRESET) else {}
     return {**preset, **tables, "dataset": {**tables.get("dataset", {}), **own}}
 

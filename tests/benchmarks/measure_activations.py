@@ -277,9 +277,7 @@ def main() -> None:
     parser.add_argument("--adapters", default="lora,full,loha,lokr,dora,oft,none")
     given = parser.parse_args()
     for setting in settings(given.families.split(","), given.adapters.split(",")):
-        points = [
-            (side * side * batch, measure(setting, side, batch)) for side, batch in POINTS[setting.family]
-        ]
+        points = [(side * side * batch, measure(setting, side, batch)) for side, batch in POINTS[setting.family]]
         fixed, slope, worst = fitted(points)
         key = (setting.family, setting.adapter, setting.precision, setting.checkpointing)
         shown = ", ".join(f"{pixels}: {size / 1e9:.2f}" for pixels, size in points)

@@ -1,4 +1,4 @@
-"""The options of sd-scripts' parsers: run by its interpreter, with the checkout, the scripts' names, answer."""
+"""The options of sd-scripts' parsers: run by its interpreter, with the checkout, a JSON list of scripts, answer."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def options(script: str) -> dict[str, Any]:
 
 
 def main() -> None:
-    folder, *scripts, answer = sys.argv[1:]
+    folder, asked, answer = sys.argv[1:]
     sys.path.insert(0, folder)
     stand_in()
-    Path(answer).write_text(json.dumps({script: options(script) for script in scripts}))
+    Path(answer).write_text(json.dumps({script: options(script) for script in json.loads(Path(asked).read_text())}))
 
 
 if __name__ == "__main__":

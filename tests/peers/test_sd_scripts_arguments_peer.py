@@ -6,6 +6,9 @@ requirements; the checkout's `venv` is taken without.
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 from peers.real_export import checkout, read_back
 
@@ -15,9 +18,10 @@ from trainer.migration.reading import SCRIPTS
 pytestmark = pytest.mark.peers
 
 
-def test_every_option_is_known_and_of_its_type() -> None:
-    repository = checkout("PEER_SD_SCRIPTS")
-    found = read_back("sd_scripts_arguments_reader.py", repository, *SCRIPTS, python="PEER_SD_SCRIPTS_PYTHON")
+def test_every_option_is_known_and_of_its_type(tmp_path: Path) -> None:
+    repository, scripts = checkout("PEER_SD_SCRIPTS"), tmp_path / "scripts.json"
+    scripts.write_text(json.dumps(list(SCRIPTS)))
+    found = read_back("sd_scripts_arguments_reader.py", repository, str(scripts), python="PEER_SD_SCRIPTS_PYTHON")
     assert set(found) == set(SCRIPTS)
     told: dict[str, str] = {}
     for options in found.values():

@@ -58,7 +58,9 @@ def test_is_the_average_of_a_float64_loop(dtype: torch.dtype, warmup: bool) -> N
     for step in range(1, 120):
         wander(made, average, [step])
         decay = min(0.9, (1 + step) / (10 + step)) if warmup else 0.9
-        expected = [decay * old + (1 - decay) * new.double() for old, new in zip(expected, made.parameters, strict=True)]
+        expected = [
+            decay * old + (1 - decay) * new.double() for old, new in zip(expected, made.parameters, strict=True)
+        ]
     for name, one in average.state().items():
         assert one.dtype == torch.float32
         torch.testing.assert_close(one.double(), expected[int(name)], rtol=1e-5, atol=1e-6)

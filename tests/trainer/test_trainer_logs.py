@@ -1,4 +1,4 @@
-"""Logs read back: lines that are cut when a run goes on, event files by TensorBoard's own reader, a library's absence."""
+"""Logs read back: lines cut when a run goes on, event files by TensorBoard's own reader, a library that is missing."""
 
 from __future__ import annotations
 

@@ -7,14 +7,11 @@ from typing import Any
 
 import msgspec
 import pytest
-import torch
-from checkpoint_networks import build, settings
-from hypothesis import given
-from hypothesis import settings as hypothesis_settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_bases import real_modules
+from tiny_bases import real_modules, sdxl_networks, write_sdxl
 
-from trainer import targeting
+from trainer import bases, targeting
 from trainer.config import Config
 from trainer.contracts.adapter import AdapterSettings
 from trainer.contracts.model import BaseHeader, Family
@@ -66,13 +63,13 @@ def test_sizes_are_those_of_the_whole_networks(name: str, numbers: int) -> None:
         assert shapes.of(part, shipped(name)[part]) == own  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("name", ["sd15", "sdxl"])
-def test_sizes_of_a_single_file(name: str) -> None:
-    with torch.device("meta"):
-        networks = build(settings(name, small=True), "meta")  # type: ignore[arg-type]
-    from trainer.families._single_file import file_tensors  # type: ignore[attr-defined]
-
-    del networks, file_tensors
+@pytest.mark.parametrize(("name", "write", "networks"), [("sdxl", write_sdxl, sdxl_networks)])
+def test_sizes_of_a_single_file_and_a_folder(name: str, write: Any, networks: Any, tmp_path: Path) -> None:
+    whole = networks()
+    expected = {part: sum(one.numel() for one in network.parameters()) for part, network in whole.items()}
+    for path in (write(tmp_path / "file", single_file=True), write(tmp_path / "folder")):
+        held = sizes.of(AdapterConfig(), family=FAMILIES[name], base=bases.read_header(path))
+        assert held.networks == expected
 
 
 KINDS = [
@@ -97,7 +94,9 @@ def test_adapters_have_the_size_that_was_told(kind: str, fields: dict[str, Any])
     adapter = ADAPTERS.load(kind, field="adapter.name")
     places = targeting.sites(model.parts, tiny.FAMILY, asked, kinds=adapter.kinds)
     made = adapter.attach(
-        model, places, settings=AdapterSettings(0, tucker=asked.tucker, factor=asked.factor, full_matrix=asked.full_matrix)
+        model,
+        places,
+        settings=AdapterSettings(0, tucker=asked.tucker, factor=asked.factor, full_matrix=asked.full_matrix),
     )
     trained = [one for group in made.groups() for one in group.parameters]
     held = sizes.of(asked, family=tiny.FAMILY, base=None).trained
@@ -137,7 +136,7 @@ MADE = st.builds(
 
 
 @given(asked=MADE, name=st.sampled_from(sorted(FAMILIES)), size=st.sampled_from([512, 768, 1024, 1536]))
-@hypothesis_settings(max_examples=25, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_every_plan_fits_or_is_refused_and_keeps_what_was_asked(asked: Config, name: str, size: int) -> None:
     try:
         made = settled(name, asked, size)
@@ -162,7 +161,7 @@ def test_every_plan_fits_or_is_refused_and_keeps_what_was_asked(asked: Config, n
     adapter=st.sampled_from(["lora", "full", "lokr"]),
     again=st.booleans(),
 )
-@hypothesis_settings(max_examples=25, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_estimates_grow_with_batch_area_and_rank(batch: int, rank: int, side: int, adapter: str, again: bool) -> None:
     def taken(batch: int, rank: int, side: int) -> int:
         train = TrainConfig(batch_size=batch, precision="bf16")
@@ -189,3 +188,126 @@ def test_without_a_plan_nothing_is_saved() -> None:
     )
     assert (made.config.train.precision, made.config.train.batch_size) == ("fp32", 1)
     assert made.config.optimizer.name == "adamw"
+
+
+GOLDEN: dict[tuple[str, str, int], str] = {}
+"""Family, kind and GiB -> weights, checkpointing, offload, fused, optimizer and batch, or what is said."""
+
+
+@pytest.mark.parametrize(("name", "kind", "vram"), GOLDEN)
+def test_plans_are_those_of_the_table(name: str, kind: str, vram: int) -> None:
+    try:
+        made = settled(name, config(vram, adapter={"name": kind}))
+    except ConfigError as error:
+        assert GOLDEN[name, kind, vram] == "refused"
+        assert "memory.vram" in error.message
+        return
+    memory, run = made.config.memory, made.config.train
+    words = [
+        memory.weights,
+        *(["checkpointing"] if memory.checkpointing is True else []),
+        *([f"offload {memory.offload}"] if memory.offload else []),
+        *(["fused"] if memory.fused_backward is True else []),
+        made.config.optimizer.name,
+        f"batch {run.batch_size}",
+    ]
+    assert " ".join(words) == GOLDEN[name, kind, vram]
+    assert any(reason.startswith("checkpointing: ") for reason in made.reasons) is (memory.checkpointing is True)
+
+
+REFUSED = [
+    ({"weights": "fp8"}, {"name": "full"}, {}, "memory.weights"),
+    ({"offload": 0.5}, {"name": "full"}, {}, "memory.offload"),
+    ({"adapter_weights": "bf16"}, {"name": "full"}, {}, "memory.adapter_weights"),
+    ({"fused_backward": True}, {"name": "full"}, {"gradient_accumulation": 2}, "memory.fused_backward"),
+    ({"compile": True, "weights": "fp8"}, {}, {}, "memory.compile"),
+]
+
+
+@pytest.mark.parametrize(("memory", "adapter", "train", "field"), REFUSED)
+def test_contradictions_name_the_field(memory: Any, adapter: Any, train: Any, field: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        settled("sdxl", config(24, adapter=adapter, train=TrainConfig(**train), **memory))
+    assert caught.value.message.startswith(field)
+    assert caught.value.hint
+
+
+def test_optimizers_that_see_all_gradients_are_not_fused() -> None:
+    asked = msgspec.structs.replace(config(0, fused_backward=True), optimizer=OptimizerConfig(name="prodigy"))
+    with pytest.raises(ConfigError, match="prodigy must see all gradients"):
+        settled("sdxl", asked)
+
+
+def test_what_cannot_fit_is_refused_with_numbers_and_a_cure() -> None:
+    asked = config(8, adapter={"name": "full"})
+    with pytest.raises(ConfigError, match=r"takes about [\d.]+ GiB while training") as caught:
+        settled("sdxl", asked, 2048)
+    assert "weights 4.8" in caught.value.message
+    assert 'adapter.name = "lora"' in caught.value.hint
+
+
+def test_captions_that_vary_keep_the_text_encoders_and_are_told() -> None:
+    made = settled("sdxl", config(12), stay={"text"})
+    assert any("captions vary" in reason for reason in made.reasons)
+    found = estimate.estimate(made.config, family=sdxl.FAMILY, base=base_of("sdxl"), stay={"text"})
+    assert found.phases["training"]["text encoders"] > 0
+    assert "text encoders" in found.lines()[0]
+
+
+def test_an_average_takes_its_copy() -> None:
+    plain = settled("sdxl", config()).config
+    more = msgspec.structs.replace(plain, ema=EmaConfig(decay=0.999))
+    held = sizes.of(plain.adapter, family=sdxl.FAMILY, base=base_of("sdxl"))
+    assert total("sdxl", more) - total("sdxl", plain) == 4 * held.trained.total
+
+
+MEASURED = [
+    # docs/benchmarks.md, Training on a GPU: everything float32 on the GPU, bf16 arithmetic; GB without the context.
+    ("sdxl", "lora", 1024, 28.0),
+    ("sdxl", "full", 1024, 55.5),
+    ("sd15", "lora", 512, 7.5),
+    ("sd15", "full", 512, 18.2),
+]
+
+
+@pytest.mark.parametrize(("name", "kind", "size", "measured"), MEASURED)
+def test_estimates_are_near_what_was_measured(name: str, kind: str, size: int, measured: float) -> None:
+    asked = config(adapter={"name": kind}, train=TrainConfig(precision="bf16"))
+    found = estimate.estimate(
+        settled(name, asked).config, family=FAMILIES[name], base=base_of(name), largest_px=(size, size), stay={"text"}
+    )
+    vae = 4 * 83_653_863
+    assert (found.total - estimate.CONTEXT + vae) / 1e9 == pytest.approx(measured, rel=0.15)
+
+
+class OutOfMemory(RuntimeError):
+    """torch's, on a machine without a GPU."""
+
+
+OutOfMemory.__name__ = "OutOfMemoryError"
+EXHAUSTED = [
+    (OutOfMemory("CUDA out of memory. Tried to allocate 20.00 MiB."), "the GPU's memory is not enough for 20.00 MiB"),
+    (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 400 bytes."), "for 400 bytes"),
+    (MemoryError(), "the computer's memory is not enough"),
+]
+
+
+@pytest.mark.parametrize(("error", "message"), EXHAUSTED)
+def test_running_out_of_memory_is_told_with_advice(error: Exception, message: str) -> None:
+    with pytest.raises(OutOfMemoryError) as caught, explained(config()):
+        raise error
+    assert message in caught.value.message
+    assert "checkpoint is unharmed" in caught.value.message
+    assert "memory.vram" in caught.value.hint
+    assert caught.value.exit_code == 12
+
+
+def test_other_errors_stay_what_they_are() -> None:
+    with pytest.raises(RuntimeError, match="shapes differ"), explained(config()):
+        raise RuntimeError("shapes differ")
+
+
+def test_advice_is_what_was_not_done_yet() -> None:
+    assert "train.batch_size = 4" in advice(config(12, train=TrainConfig(batch_size=8)))
+    tight = config(8, train=TrainConfig(precision="bf16"), weights="fp8", checkpointing=True, offload=1.0)
+    assert advice(tight).startswith("set adapter.rank = 8")

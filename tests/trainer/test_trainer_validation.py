@@ -23,12 +23,12 @@ RULE = ValidationConfig(timesteps=3)
 DROPOUT = "dropout = 0.5\nrank_dropout = 0.5\nmodule_dropout = 0.5\n"
 
 
-def write(root: Path, *, general: str = "", rest: str = "", train: str = "", adapter: str = DROPOUT) -> Path:
-    path = write_set(root, sizes=SIZES, repeats=1, general=general)
+def write(root: Path, *, general: str = "", subset: str = "", rest: str = "", adapter: str = DROPOUT) -> Path:
+    path = write_set(root, sizes=SIZES, repeats=1, general=general, subset=subset)
     path.write_text(path.read_text().replace("[[datasets]]\n", "[[datasets]]\nvalidation_split = 0.5\n"))
     (root / "girl" / "02.txt").write_text(", ".join(f"long tag {number}" for number in range(60)))
     rest = f'[adapter]\nname = "lora"\nrank = 4\n{adapter}[optimizer]\nlearning_rate = 3e-3\n{rest}'
-    return write_config(root, train=f"steps = 30\n{train}", rest=rest)
+    return write_config(root, train="steps = 30", rest=rest)
 
 
 def parts_of(path: Path) -> Assembled:
@@ -117,8 +117,8 @@ def test_the_number_is_the_weighted_error_of_the_middle_view(tmp_path: Path) -> 
 
 
 def test_the_mask_counts_and_the_pictures_weight_does_not(tmp_path: Path) -> None:
-    general = "alpha_mask = true\n[general.custom_attributes]\nloss_weight = 0.25\n"
-    path = write(tmp_path, general=general, rest="[loss]\nmasked = true\n")
+    subset = "alpha_mask = true\ncustom_attributes = { loss_weight = 0.25 }\n"
+    path = write(tmp_path, subset=subset, rest="[loss]\nmasked = true\n")
     image = picture((64, 64), 0).convert("RGBA")
     image.putalpha(image.getchannel("A").point(lambda value: 0))
     image.save(tmp_path / "girl" / "00.png")

@@ -190,15 +190,13 @@ def _step(config: Config, held: Sizes, *, family: Family, latents: int) -> dict[
     trained, memory = held.trained, config.memory
     batch = config.train.batch_size or 1
     is_full, is_again = config.adapter.name == FULL, memory.checkpointing is True
-    is_fused = is_full and memory.fused_backward is True
     dtype = memory.text_weights if config.adapter.name == WORD else memory.adapter_weights
     each = _bytes(memory.weights if is_full else dtype)
     gradients = (trained.largest if memory.fused_backward is True else trained.total) * each
-    fixed, slope = _line(family.name, "full" if is_full else "lora", _arithmetic(config), is_again, is_fused)
-    counted = fixed + slope * latents * batch
-    if is_full and not is_fused:
-        # Gradients are counted in: they come to be while activations go.
-        counted = max(counted - trained.of("unet") * each, 0)
+    counted = _line(family.name, config, is_again, pixels=latents * batch)
+    if is_full and memory.fused_backward is not True:
+        # Gradients come to be while activations go: there is either all of the one or all of the other, nearly.
+        counted = max(counted - gradients, _line(family.name, config, True, pixels=latents * batch))
     adapted = held.largest if is_again else trained.of("unet")
     counted += adapted * _COMPANIONS.get(config.adapter.name, 0)
     if trained.text:
@@ -215,9 +213,12 @@ def _arithmetic(config: Config) -> str:
     return "bf16" if is_cast else "bf16 weights"
 
 
-def _line(family: str, kind: str, arithmetic: str, is_again: bool, is_fused: bool) -> activations.Line:
+def _line(family: str, config: Config, is_again: bool, *, pixels: int) -> int:
+    """Activations of the network, as measured; a family that was not is taken for SDXL."""
     known = family if any(key[0] == family for key in activations.STEP) else "sdxl"
-    return activations.STEP[known, kind, arithmetic, is_again, is_fused]
+    kind = "full" if config.adapter.name == FULL else "lora"
+    fixed, slope = activations.STEP[known, kind, _arithmetic(config), is_again]
+    return fixed + slope * pixels
 
 
 def _copies(config: Config, held: Sizes) -> int:

@@ -70,8 +70,10 @@ _FROZEN: Mapping[str, tuple[_Way, ...]] = {
     "memory.checkpointing": _TRAINED["memory.checkpointing"],
     "memory.offload": (
         _Way(0.0),
-        *(_Way(share, 6 + 20 * share, f"offload {share}: the weights do not fit beside the rest") for share in
-          (0.25, 0.5, 0.75, 1.0)),
+        *(
+            _Way(share, 6 + 20 * share, f"offload {share}: the weights do not fit beside the rest")
+            for share in (0.25, 0.5, 0.75, 1.0)
+        ),
     ),
 }
 """Fields of a full finetune, and of all else, from the fastest value to the slowest."""
@@ -203,9 +205,11 @@ def _grown(config: Config, question: _Question) -> Config:
 def _reasons(
     asked: Config, made: Config, ways: Mapping[str, _Way], *, question: _Question, stay: Set[Stay]
 ) -> Iterator[str]:
+    # What one batch would take as it was before it grew.
+    single = _with(made, {"train.batch_size": asked.train.batch_size or 1})
     for field, way in ways.items():
         if way.reason:
-            yield way.reason.format_map(_numbers(made, field, question))
+            yield way.reason.format_map(_numbers(single, field, question))
     if made.dataset.encode_batch != asked.dataset.encode_batch:
         yield "encode_batch 1: the VAE would take too much for four pictures at once"
     if made.train.batch_size != asked.train.batch_size and made.train.batch_size > 1:

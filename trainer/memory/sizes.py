@@ -230,5 +230,7 @@ def factors(dimension: int, bound: int) -> tuple[int, int]:
     if bound > 0 and dimension % bound == 0:
         return min(bound, dimension // bound), max(bound, dimension // bound)
     limit = dimension if bound < 0 else bound
-    small = max(one for one in range(1, math.isqrt(dimension) + 1) if dimension % one == 0 and (one <= limit or one == 1))
+    small = max(
+        one for one in range(1, math.isqrt(dimension) + 1) if dimension % one == 0 and (one <= limit or one == 1)
+    )
     return small, dimension // small

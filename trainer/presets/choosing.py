@@ -64,18 +64,30 @@ def layers(name: str, tables: dict[str, Any], absolute: Callable[[str], str]) ->
     name = f"{family}-{name}" if f"{family}-{name}" in names() else name
     preset = read(name)
     if preset.family != family:
-        fitting = [one for one in names() if one.startswith(f"{family}-")]
-        raise ConfigError(
-            f"preset {name} is for {preset.family}, and the base is {family}",
-            hint=f"leave out the family: preset = {preset.style!r}"
-            if f"{family}-{preset.style}" in fitting
-            else f"for {family} there are: {', '.join(fitting)}",
-        )
+        raise _misfit(preset, family, is_told=_is_told(tables))
     found = [Layer(f"preset {name}", preset.tables, is_preset=True)]
     asked = value_at(tables, "objective.name") or "auto"
     if preset.overlay and (says.objective if asked == "auto" else asked) == "v_prediction":
         found.append(Layer(f"preset {name}, v-prediction", preset.overlay, is_preset=True))
     return found
+
+
+def _is_told(tables: dict[str, Any]) -> bool:
+    return bool(value_at(tables, "model.base") or value_at(tables, "model.family"))
+
+
+def _misfit(preset: Preset, family: str, *, is_told: bool) -> ConfigError:
+    if not is_told:
+        return ConfigError(
+            f"preset {preset.name} is for {preset.family}, and no base is named",
+            hint=f"set model.base; without one, preset = {preset.style!r} is that of a tiny network",
+        )
+    fitting = [one for one in names() if one.startswith(f"{family}-")]
+    has_style = f"{family}-{preset.style}" in fitting
+    return ConfigError(
+        f"preset {preset.name} is for {preset.family}, and the base is {family}",
+        hint=f"preset = {preset.style!r} fits every base" if has_style else f"for {family}: {', '.join(fitting)}",
+    )
 
 
 def _told(tables: dict[str, Any], absolute: Callable[[str], str]) -> tuple[str, Prediction]:

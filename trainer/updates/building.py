@@ -37,7 +37,7 @@ class Recipe:
         devices = {parameter.device for group in groups for parameter in group["params"]}
         if self.kind in _HAVE_FUSED_KERNELS and not {"fused", "foreach"} & set(config.arguments):
             self._arguments["fused"] = all(device.type in ("cpu", "cuda") for device in devices)
-        self.whole = found.whole if found else _sees_others(self, next(iter(devices)))
+        self.whole = found.whole if found else sees_others(self, next(iter(devices)))
 
     def make(self, groups: Sequence[dict[str, Any]]) -> torch.optim.Optimizer:
         """One over these groups. Raises ConfigError where it refuses its arguments."""
@@ -94,7 +94,7 @@ def _checked(
     return {name: tuple(one) if isinstance(one, list) else one for name, one in config.arguments.items()}
 
 
-def _sees_others(recipe: Recipe, device: torch.device) -> bool:
+def sees_others(recipe: Recipe, device: torch.device) -> bool:
     """Whether what the optimizer does to one weight depends on the others: tried on a few small ones.
 
     Raises ConfigError where it cannot take a step with gradients alone.

@@ -56,7 +56,7 @@ class Updater:
         self._units = tuple(units)
         self._limit = limit
         self._rule, self._total, self._rounding = rule, total, rounding
-        self._held = tuple(held for unit in units for held in unit.held)
+        self.held = tuple(held for unit in units for held in unit.held)
         self._dice = Dice()
         self._step = 0
         self._lengths: list[torch.Tensor] = []
@@ -86,13 +86,13 @@ class Updater:
         if self._rounding.fused:
             lengths, self._lengths = self._lengths, []
             return _length(lengths)
-        length = _norm([held.real.grad for held in self._held if held.real.grad is not None])
+        length = _norm([held.real.grad for held in self.held if held.real.grad is not None])
         if math.isfinite(length):
             scale = _shortened(length, self._limit)
             _seed(seed_for(self._rounding.seed, self._step, "optimizer"))
             for unit in self._units:
                 self._update(unit, scale)
-        for held in self._held:
+        for held in self.held:
             held.real.grad = None
         return length
 
@@ -111,10 +111,10 @@ class Updater:
             return
         kept = self._kept
         if kept is None:
-            self._kept = [piece(held.real).to("cpu", copy=True) for held in self._held]
+            self._kept = [piece(held.real).to("cpu", copy=True) for held in self.held]
         self._switch(training)
         if kept is not None:
-            for held, values in zip(self._held, kept, strict=True):
+            for held, values in zip(self.held, kept, strict=True):
                 piece(held.real).copy_(values)
             self._kept = None
 
@@ -145,7 +145,7 @@ class Updater:
         self._refuse_average()
         states, groups = saved.numbers["states"], saved.numbers["groups"]
         ours = [len(unit.optimizer.param_groups) for unit in self._units]
-        if [len(one) for one in groups] != ours or not set(states) <= {str(held.number) for held in self._held}:
+        if [len(one) for one in groups] != ours or not set(states) <= {str(held.number) for held in self.held}:
             raise StateError("the checkpoint's optimizer is over other weights", hint="begin anew with --restart")
         unpackers: dict[torch.device, Unpacker] = {}
         for unit, kept, others in zip(self._units, groups, saved.numbers["others"], strict=True):

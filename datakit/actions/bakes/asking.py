@@ -12,6 +12,8 @@ from datakit.actions.project import BAKE, BAKE_TABLES, PRESET, Project
 from datakit.errors import UsageError
 from datakit.registry import nearest
 
+RIVALS: Final = (["train", "steps"], ["train", "epochs"])
+"""Only one of them is set: who names one takes back the other, as the trainer does."""
 _EXAMPLE: Final = "as in --set optimizer.learning_rate=5e-5"
 
 
@@ -68,6 +70,9 @@ def with_sets(tables: Mapping[str, Any], sets: Sequence[str]) -> dict[str, Any]:
             place[name] = dict(inner)
             place = place[name]
         place[names[-1]] = value
+        if names in RIVALS:
+            [rival] = [one for one in RIVALS if one != names]
+            place.pop(rival[-1], None)
     return found
 
 

@@ -75,6 +75,7 @@ class Bake(msgspec.Struct, frozen=True, kw_only=True):
     """ISO 8601, UTC."""
     seconds: float
     device: str
+    processes: int = 1
     seed: int | None = None
     peak_memory_bytes: int = 0
     """Of the GPU; 0 where nobody knows."""

@@ -24,7 +24,7 @@ from datakit.actions.exporting.folders import (
     scratch_in,
 )
 from datakit.actions.project import BAKE, Project
-from datakit.actions.trainerprogram import PLACES, require_trainer, toml_of, trainer_settings
+from datakit.actions.trainerprogram import OURS, PLACES, require_trainer, toml_of, trainer_settings
 from datakit.errors import InputError, StateError
 from datakit.exports.expressing import some
 from datakit.exports.model import MANIFEST_NAME
@@ -35,8 +35,6 @@ from datakit.store.objects import files
 
 _DATASET: Final = "dataset.toml"
 _DIRS: Final = ("image_dir", "conditioning_data_dir")
-_OURS: Final = {"dataset": ("config", "cache", "train_dir", "reg_dir"), "output": ("dir", "name")}
-"""Of what the trainer resolved, keys that we set anew."""
 
 
 class Repeated(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,7 +72,7 @@ def repeat(project: Project, wanted: str, *, processes: int = 0, note: str = "")
         settings=_settings(project, original),
         manifest=exported.data,
         fill=_filler(dataset, exported),
-        processes=processes,
+        processes=processes or (original.processes if original.processes > 1 else 0),
         ignored=original.ignored,
         note=note,
         repeats=original.id,
@@ -99,7 +97,7 @@ def _settings(project: Project, original: Bake) -> dict[str, Any]:
     if not original.resolved:
         return trainer_settings(project, original.config)
     tables = {name: dict(table) for name, table in original.resolved.items() if isinstance(table, Mapping)}
-    for section, keys in _OURS.items():
+    for section, keys in OURS.items():
         for key in keys:
             tables.get(section, {}).pop(key, None)
     for section, key in PLACES:

@@ -34,6 +34,7 @@ class _Result(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     device: str
     versions: dict[str, str] = {}
+    processes: int = 1
     seed: int | None = None
     weights_sha256: str = ""
     peak_memory_bytes: int = 0
@@ -60,7 +61,7 @@ def read_result(project: Project, folder: Path, manifest: bytes) -> Bake:
         return f"{shown}/{name}" if name else ""
 
     same = ("images", "held_out", "steps", "epochs", "first_loss", "final_loss", "started", "seconds", "device")
-    also = ("versions", "seed", "weights_sha256", "peak_memory_bytes")
+    also = ("versions", "seed", "processes", "weights_sha256", "peak_memory_bytes")
     return Bake(
         id=folder.name,
         commit=data.commit,

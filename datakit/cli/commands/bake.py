@@ -16,13 +16,19 @@ from datakit.cli.output import note, say, say_json, table
 
 VRAM = click.Choice(["8", "12", "16", "24", "32"])
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+_KINDS = {
+    "not taken": "not taken",
+    "otherwise": "taken, with a difference",
+    "taken": "taken",
+    "no effect": "without effect",
+}
 _DIFFERENT = 1
 """Exit code where the weights of a repeated bake are others."""
 
 
 @click.command("bake")
 @click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="A setting over dsk.toml: train.steps=500.")
-@click.option("--preset", default="", metavar="NAME", help="Settings to start from; python -m trainer presets lists.")
+@click.option("--preset", default="", metavar="NAME", help="Settings to start from: python -m trainer presets.")
 @click.option("--vram", type=VRAM, metavar="GIB", help="Plan for a GPU of 8, 12, 16, 24 or 32 GiB.")
 @click.option("--processes", type=click.IntRange(min=1), metavar="N", help="Train on N GPUs at the same time.")
 @click.option("--dry-run", is_flag=True, help="Only show the resolved settings, buckets, steps and memory.")
@@ -121,12 +127,14 @@ def _print_repeated(again: Repeated) -> None:
 
 
 def _print_adopted(done: Adopted) -> None:
-    rows = [(row.option, _shown(row.value), row.becomes, row.remark or row.kind) for row in done.rows]
-    table(("sd-scripts", "value", "dsk", "remark"), rows)
-    if done.commit:
-        say(f"wrote [bake] in dsk.toml ({done.commit[:10]}); dsk bake bakes with it")
-    else:
-        say("dsk.toml says all of it already; dsk bake bakes with it")
+    for kind, title in _KINDS.items():
+        rows = [(row.option, _shown(row.value), row.ours, row.remark) for row in done.rows if row.kind == kind]
+        if rows:
+            table((title, "value", "in dsk.toml", ""), rows)
+            say("")
+    wrote = f"wrote dsk.toml ({done.commit[:10]})" if done.commit else "dsk.toml says all of it already"
+    first = "dsk export --format kohya, then " if done.is_exported_otherwise else ""
+    say(f"{wrote}; {first}dsk bake bakes with it")
 
 
 def _shown(value: object) -> str:
