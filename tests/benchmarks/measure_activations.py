@@ -6,8 +6,8 @@ The whole networks are built without memory (torch's meta device) and do a step 
 comes to be is counted from its making to its end, what is saved for the way back, casts of weights, gradients and what
 checkpointing makes again among it. Exact: shapes, types and lifetimes of PyTorch's own tensors, in its own autograd.
 Taken for granted, not exact: bf16 autocast is done here after CUDA's lists (meta tensors know none): linear layers,
-convolutions and matrix products in bf16, norms and softmax in float32, casts of trained weights kept while the context lasts;
-attention is flash attention (bf16) or memory-efficient attention (float32) by their declared outputs. Not counted:
+convolutions and matrix products in bf16, norms and softmax in float32, casts of trained weights kept while the context
+lasts; attention is flash attention (bf16) or memory-efficient attention (float32), by declared outputs. Not counted:
 workspaces of cuDNN and cuBLAS, the allocator's rounding and gaps, the CUDA context; they are constants of the estimate.
 
 Each line of the table is fitted to sizes and batches: bytes = fixed + slope x latent pixels x pictures. The worst
@@ -212,7 +212,7 @@ def _inputs(unet: Any, side: int, batch: int, dtype: torch.dtype) -> tuple[tuple
 
 
 def measure(setting: Setting, side: int, batch: int) -> int:
-    """Peak bytes of one step beside weights and the adapter; gradients of the network's own weights are let go at once."""
+    """Peak bytes of one step beside weights and the adapter; the network's own gradients are let go at once."""
     unet: Any = network(setting)
     dtype, is_half = PRECISIONS[setting.precision]
     # Casts that are kept are forgotten with it, as autocast forgets them where its context ends.

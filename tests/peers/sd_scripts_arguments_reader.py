@@ -1,4 +1,7 @@
-"""The options of sd-scripts' parsers: run by its interpreter, with the checkout, a JSON list of scripts, answer."""
+"""The options of sd-scripts' parsers, and its blocks: run by its interpreter, with the checkout, what, answer.
+
+`what` is a JSON file: `scripts`, whose parsers are asked, and `names`, modules of LoRAs whose blocks are asked for.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,17 @@ def main() -> None:
     folder, asked, answer = sys.argv[1:]
     sys.path.insert(0, folder)
     stand_in()
-    Path(answer).write_text(json.dumps({script: options(script) for script in json.loads(Path(asked).read_text())}))
+    what = json.loads(Path(asked).read_text())
+    from networks.lora import get_block_index
+
+    found = {
+        "options": {script: options(script) for script in what["scripts"]},
+        "blocks": {
+            family: [get_block_index(name, family == "sdxl") for name in names]
+            for family, names in what["names"].items()
+        },
+    }
+    Path(answer).write_text(json.dumps(found))
 
 
 if __name__ == "__main__":

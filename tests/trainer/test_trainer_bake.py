@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 import torch
@@ -86,7 +87,9 @@ def test_what_a_run_leaves(baked: Path) -> None:
     result = json.loads((out / "result.json").read_text())
     assert (result["lora"], result["grid"]) == ("sks.safetensors", "samples/before-after.png")
     assert (result["steps"], result["images"], result["device"]) == (10, 5, "cpu")
-    assert [result["first_loss"], result["final_loss"]] == [losses(out)[0], losses(out)[-1]]
+    # Of ten steps a quarter counts: single steps say more of their noise level than of the run.
+    found = losses(out)
+    assert [result["first_loss"], result["final_loss"]] == [fmean(found[:2]), fmean(found[-2:])]
     assert result["versions"]["torch"] == torch.__version__
     with Image.open(out / result["grid"]) as image:
         assert image.format == "PNG"

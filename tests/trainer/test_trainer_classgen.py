@@ -17,6 +17,7 @@ from PIL import Image
 from trainer.data import dataset_toml
 from trainer.data.dataset_toml import Fallback
 from trainer.errors import ConfigError, DatasetError, InterruptedRun, StateError
+from trainer.plan import Plan
 from trainer.tools import classgen
 from trainer.tools.asking import ClassRequest, Options, plan_of_base, plan_of_sheet, request, sizes_px
 from trainer.tools.classgen import Painter, make, wanted
@@ -101,10 +102,11 @@ def test_pictures_made_at_once_are_those_made_one_by_one(painter: Painter, tmp_p
 
 def test_sample_with_the_pictures_seed_makes_it_too(painter: Painter, tmp_path: Path) -> None:
     from trainer.sampling import ddim
+    from trainer.sampling.prompts import Prompt
 
     filled(painter, replace(REQUEST, count=1), tmp_path)
     one = wanted(REQUEST)[0]
-    asked = ddim.Request((one.prompt,), "bad", one.size_px, 2, 3.0, one.seed)
+    asked = ddim.Request((Prompt(one.prompt, "bad", one.size_px, 2, 3.0, one.seed),))
     model, objective = painter.model, painter.objective
     alone = ddim.pictures(model, objective, path=painter.path, request=asked, stride_px=painter.stride_px)[0]
     assert np.array_equal(np.asarray(alone), pixels(tmp_path / f"{one.name}.png"))
@@ -184,12 +186,16 @@ def test_the_command(tmp_path: Path) -> None:
     assert (refused.returncode, refused.stderr.splitlines()[1]) == (3, "hint: try 32x32")
 
 
+def texts(plan: Plan) -> list[str]:
+    return [prompt.text for prompt in plan.sample_prompts()]
+
+
 def test_a_sheet_needs_the_dataset_for_its_captions_only(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
     path.write_text('[dataset]\nconfig = "gone.toml"\n')
-    assert plan_of_sheet(path, ("a hat", "a cat")).prompts() == ("a hat", "a cat")
+    assert texts(plan_of_sheet(path, ("a hat", "a cat"))) == ["a hat", "a cat"]
     with pytest.raises(DatasetError, match=r"gone\.toml"):
         plan_of_sheet(path, ())
     path.write_text('[dataset]\nconfig = "gone.toml"\n[sample]\nprompts = ["1girl"]\n')
-    assert plan_of_sheet(path, ()).prompts() == ("1girl",)
-    assert plan_of_sheet(path, ("a hat",)).prompts() == ("a hat",)
+    assert texts(plan_of_sheet(path, ())) == ["1girl"]
+    assert texts(plan_of_sheet(path, ("a hat",))) == ["a hat"]

@@ -25,12 +25,19 @@ def trainer(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 
-@pytest.mark.parametrize(
-    "arguments", ["--help", "run --help", "sample --help", "check --help", "fields", "check CONFIG"]
-)
+LIGHT = [
+    *("--help", "run --help", "sample --help", "check --help", "fields", "check CONFIG"),
+    *("presets", "presets sdxl-style", "optimizers", "from-sd-scripts THEIRS", "from-sd-scripts THEIRS --json"),
+    *("run CONFIG --dry-run --set train.steps=3 --preset style", "check CONFIG --vram 8"),
+]
+
+
+@pytest.mark.parametrize("arguments", LIGHT)
 def test_no_torch_without_need(arguments: str, tmp_path: Path) -> None:
     write_set(tmp_path)
-    words = [str(write_config(tmp_path)) if word == "CONFIG" else word for word in arguments.split()]
+    (tmp_path / "theirs.toml").write_text('network_module = "lycoris.kohya"\nnetwork_dim = 4\nseed = 3\n')
+    files = {"CONFIG": str(write_config(tmp_path)), "THEIRS": str(tmp_path / "theirs.toml")}
+    words = [files.get(word, word) for word in arguments.split()]
     code = (
         "import sys\nsys.argv[1:] = " + repr(words) + "\n"
         "from trainer.cli import main\n"
@@ -103,6 +110,36 @@ def test_a_dry_run_says_what_would_happen_and_does_nothing(tmp_path: Path) -> No
     for line in ("[optimizer]", "epochs = 3", "images   5", "repeats  10 per epoch", "steps    15 (5 per epoch)"):
         assert line in done.stdout
     assert not (tmp_path / "out").exists()
+
+
+def test_a_setting_on_the_command_line(tmp_path: Path) -> None:
+    write_set(tmp_path)
+    path = write_config(tmp_path, train="epochs = 3")
+    done = trainer("run", path, "--dry-run", "--preset", "style", "--set", "train.steps=7", "--set", "output.name=2026")
+    assert done.returncode == 0, done.stderr
+    for line in ("steps    7 (5 per epoch)", 'name = "2026"', "conv_rank = 4", "epochs = 0"):
+        assert line in done.stdout
+    wrong = trainer("check", path, "--set", "train.stepz=7")
+    assert wrong.returncode == 3
+    assert wrong.stderr.splitlines() == [
+        "error: --set train.stepz=7: unknown key 'stepz' in [train]",
+        "hint: did you mean 'steps'?",
+    ]
+
+
+def test_a_configuration_of_sd_scripts_becomes_a_run(tmp_path: Path) -> None:
+    write_set(tmp_path)
+    theirs, ours = tmp_path / "theirs.toml", tmp_path / "ours.toml"
+    theirs.write_text('network_module = "networks.lora"\nnetwork_dim = 4\nmax_train_steps = 3\nresume = "x"\n')
+    given = ("from-sd-scripts", theirs, "--dataset", tmp_path / "dataset.toml", "--out", ours)
+    done = trainer(*given)
+    assert done.returncode == 0, done.stderr
+    assert "not taken:" in done.stdout
+    assert trainer("check", ours).stdout == "ok: 5 images, 3 steps, 1 epochs\n"
+    assert trainer(*given).returncode == 7
+    told = json.loads(trainer("from-sd-scripts", theirs, "--json").stdout)
+    assert told["config"]["adapter"]["rank"] == 4
+    assert {"option", "value", "ours", "kind", "remark"} == set(told["rows"][0])
 
 
 def test_an_output_folder_that_cannot_be_made(tmp_path: Path) -> None:

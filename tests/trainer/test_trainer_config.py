@@ -22,6 +22,8 @@ REFUSED = {
     "name with a path": ('[output]\nname = "../x"\n', "is not a file name", ""),
     "half a size": ("[sample]\nsize = [64, 0]\n", "one side only", ""),
     "not TOML": ("[train\n", "not valid TOML", ""),
+    "a preset that is a number": ("preset = 3\n", "preset must be a text", ""),
+    "a preset below a section": ("[train]\npreset = 'style'\n", "unknown key 'preset' in [train]", ""),
 }
 
 

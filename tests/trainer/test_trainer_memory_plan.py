@@ -49,6 +49,13 @@ def settled(name: str, asked: Config, size: int = 0, **more: Any) -> planning.Se
     )
 
 
+def settled_or_told(name: str, asked: Config, size: int = 0) -> planning.Settled | ConfigError:
+    try:
+        return settled(name, asked, size)
+    except ConfigError as error:
+        return error
+
+
 def total(name: str, asked: Config, size: int = 0) -> int:
     found = estimate.estimate(asked, family=FAMILIES[name], base=base_of(name), largest_px=(size, size))
     return found.total
@@ -138,11 +145,10 @@ MADE = st.builds(
 @given(asked=MADE, name=st.sampled_from(sorted(FAMILIES)), size=st.sampled_from([512, 768, 1024, 1536]))
 @settings(max_examples=25, deadline=None)
 def test_every_plan_fits_or_is_refused_and_keeps_what_was_asked(asked: Config, name: str, size: int) -> None:
-    try:
-        made = settled(name, asked, size)
-    except ConfigError as error:
-        assert "GiB" in error.message
-        assert error.hint
+    made = settled_or_told(name, asked, size)
+    if isinstance(made, ConfigError):
+        assert "GiB" in made.message
+        assert made.hint
         return
     assert total(name, made.config, size) <= asked.memory.vram * estimate.GIB - estimate.FREE
     assert settled(name, made.config, size).config == made.config
@@ -190,17 +196,27 @@ def test_without_a_plan_nothing_is_saved() -> None:
     assert made.config.optimizer.name == "adamw"
 
 
-GOLDEN: dict[tuple[str, str, int], str] = {}
+GOLDEN: dict[tuple[str, str, int], str] = {
+    ("sdxl", "lora", 8): "bf16 checkpointing adamw batch 1",
+    ("sdxl", "lora", 12): "bf16 checkpointing adamw batch 4",
+    ("sdxl", "lora", 16): "bf16 adamw batch 1",
+    ("sdxl", "lora", 24): "bf16 adamw batch 1",
+    ("sdxl", "lora", 32): "bf16 adamw batch 2",
+    ("sdxl", "full", 8): "refused",
+    ("sdxl", "full", 12): "bf16 checkpointing fused adafactor batch 4",
+    ("sdxl", "full", 16): "bf16 adafactor batch 1",
+    ("sdxl", "full", 24): "bf16 adafactor batch 1",
+    ("sdxl", "full", 32): "fp32 adafactor batch 1",
+}
 """Family, kind and GiB -> weights, checkpointing, offload, fused, optimizer and batch, or what is said."""
 
 
 @pytest.mark.parametrize(("name", "kind", "vram"), GOLDEN)
 def test_plans_are_those_of_the_table(name: str, kind: str, vram: int) -> None:
-    try:
-        made = settled(name, config(vram, adapter={"name": kind}))
-    except ConfigError as error:
+    made = settled_or_told(name, config(vram, adapter={"name": kind}))
+    if isinstance(made, ConfigError):
         assert GOLDEN[name, kind, vram] == "refused"
-        assert "memory.vram" in error.message
+        assert "memory.vram" in made.message
         return
     memory, run = made.config.memory, made.config.train
     words = [
@@ -258,7 +274,9 @@ def test_an_average_takes_its_copy() -> None:
     plain = settled("sdxl", config()).config
     more = msgspec.structs.replace(plain, ema=EmaConfig(decay=0.999))
     held = sizes.of(plain.adapter, family=sdxl.FAMILY, base=base_of("sdxl"))
-    assert total("sdxl", more) - total("sdxl", plain) == 4 * held.trained.total
+    found = estimate.estimate(more, family=sdxl.FAMILY, base=base_of("sdxl"))
+    assert found.kinds["average"] == 4 * held.trained.total
+    assert found.total > total("sdxl", plain)
 
 
 MEASURED = [
@@ -276,15 +294,18 @@ def test_estimates_are_near_what_was_measured(name: str, kind: str, size: int, m
     found = estimate.estimate(
         settled(name, asked).config, family=FAMILIES[name], base=base_of(name), largest_px=(size, size), stay={"text"}
     )
+    # All networks were on the GPU, and neither the context nor gaps were counted.
     vae = 4 * 83_653_863
-    assert (found.total - estimate.CONTEXT + vae) / 1e9 == pytest.approx(measured, rel=0.15)
+    training, updating = dict(found.phases["training"]), dict(found.phases["updating"])
+    training["overhead"], updating["overhead"] = round(estimate.WORKSPACE * training["activations"]), 0
+    # AdamW made a copy of all it updates then.
+    updating["copies"] = updating["gradients"]
+    peak = max(sum(training.values()), sum(updating.values())) + vae
+    assert peak / 1e9 == pytest.approx(measured, rel=0.08)
 
 
-class OutOfMemory(RuntimeError):
-    """torch's, on a machine without a GPU."""
-
-
-OutOfMemory.__name__ = "OutOfMemoryError"
+OutOfMemory = type("OutOfMemoryError", (RuntimeError,), {})
+"""Called as torch's, which is no plain RuntimeError either."""
 EXHAUSTED = [
     (OutOfMemory("CUDA out of memory. Tried to allocate 20.00 MiB."), "the GPU's memory is not enough for 20.00 MiB"),
     (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 400 bytes."), "for 400 bytes"),

@@ -28,8 +28,8 @@ from trainer.run_sections import MemoryConfig
 from trainer.sections import AdapterConfig
 
 TINY = FAMILIES.load("tiny", field="model.family")
-KINDS = ("lora", "loha", "lokr", "dora", "oft")
-GEOMETRY = [Geometry((64, 64), (0, 0), (64, 64))]
+KINDS = ("lora", "oft", *(pytest.param(name, marks=pytest.mark.slow) for name in ("loha", "lokr", "dora")))
+GEOMETRY = [Geometry((32, 32), (0, 0), (32, 32))]
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ class Baked:
         self.adapter.train(True)
         for step in range(number):
             torch.manual_seed(step)
-            noisy, target = torch.randn(2, 1, 4, 16, 16)
+            noisy, target = torch.randn(2, 1, 4, 8, 8)
             with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
                 condition = self.model.assemble(self.model.encode_text(["a girl, sks"]), GEOMETRY)
                 said = self.model.predict(noisy, torch.tensor([500.0]), condition=condition)
@@ -95,7 +95,6 @@ def test_offload_and_checkpointing_learn_the_same_to_the_bit(fresh: Model, name:
     assert all(torch.equal(found[key], expected[key]) for key in expected)
     for one in (plain, saving):
         one.adapter.merge()
-    assert saving.steps(0) == []
     first, second = (dict(one.model.parts["unet"].state_dict()) for one in (plain, saving))
     assert first.keys() == second.keys()
     assert all(torch.equal(first[key], second[key]) for key in first)
@@ -116,10 +115,10 @@ def test_checkpointing_runs_blocks_again(fresh: Model) -> None:
 
 @pytest.mark.parametrize("autocast", [False, True])
 def test_float8_learns_nearly_the_same(fresh: Model, autocast: bool) -> None:
-    expected = baked(fresh, "lora").steps(4)
+    expected = baked(fresh, "lora").steps(3)
     one = baked(fresh, "lora", memory=MemoryConfig(weights="fp8", offload=0.3))
     assert all(layer.store.numbers.dtype == torch.float8_e4m3fn for layer in kept(one.model))  # type: ignore[union-attr]
-    found = one.steps(4, autocast=autocast)
+    found = one.steps(3, autocast=autocast)
     # What float8 makes of this network moves its loss by less than 1 in 100; 0.2 were measured.
     assert found == pytest.approx(expected, rel=0.01)
 
@@ -128,7 +127,7 @@ def test_float8_learns_nearly_the_same(fresh: Model, autocast: bool) -> None:
 def test_float8_is_merged_into_what_the_network_says(fresh: Model, name: str) -> None:
     one = baked(fresh, name, memory=MemoryConfig(weights="fp8"))
     one.steps(1)
-    noisy, times = torch.randn(1, 4, 16, 16), torch.tensor([300.0])
+    noisy, times = torch.randn(1, 4, 8, 8), torch.tensor([300.0])
     condition = one.model.assemble(one.model.encode_text(["a"]), GEOMETRY)
     with torch.no_grad():
         before = one.model.predict(noisy, times, condition=condition)
@@ -150,7 +149,7 @@ def test_bf16_weights_are_told_apart_and_answer_in_float32(fresh: Model) -> None
             (text,) = model.encode_text(["1girl, solo"])
             condition = model.assemble([text], GEOMETRY)
             output = model.predict(
-                torch.randn(1, 4, 16, 16), torch.tensor([700.0], dtype=torch.float64), condition=condition
+                torch.randn(1, 4, 8, 8), torch.tensor([700.0], dtype=torch.float64), condition=condition
             )
             pixels = model.decode(output)
             mean, deviation = model.encode_pixels(pixels)
@@ -175,7 +174,8 @@ def test_a_full_finetune_of_bf16_weights_is_saved(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", KINDS)
 def test_adapters_in_bf16(fresh: Model, name: str) -> None:
     one = baked(fresh, name, dtype="bf16")
-    assert {parameter.dtype for parameter in one.parameters()} == {torch.bfloat16}
+    matrices = [p for group in one.adapter.groups() if group.role != "vector" for p in group.parameters]
+    assert {parameter.dtype for parameter in matrices} == {torch.bfloat16}
     assert one.steps(1) == pytest.approx(baked(fresh, name).steps(1), rel=1e-3)
 
 
@@ -208,7 +208,7 @@ def test_compiled_blocks_learn_the_same(fresh: Model) -> None:
     plain = baked(fresh, "lora")
     for each in (one, plain):
         each.adapter.train(False)
-    noisy = [torch.randn(1, 4, 16, 16), torch.randn(1, 4, 24, 12)]
+    noisy = [torch.randn(1, 4, 8, 8), torch.randn(1, 4, 12, 8)]
     condition = plain.model.assemble(plain.model.encode_text(["a girl"]), GEOMETRY)
     for given in noisy:
         gradients = []

@@ -10,7 +10,8 @@ from adapter_material import attach, toy
 from trainer.contracts.adapter import Group, Role
 from trainer.rates import parameter_groups
 from trainer.registry import ADAPTERS
-from trainer.sections import AdapterConfig, OptimizerConfig, RuleConfig
+from trainer.run_sections import OptimizerConfig
+from trainer.sections import AdapterConfig, RuleConfig
 
 
 def own_name(part: str, path: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from fractions import Fraction
+from itertools import pairwise
 
 import pytest
 import torch
@@ -74,7 +75,7 @@ def test_stays_between_its_end_and_one(rule: ScheduleConfig, total: int) -> None
     if after:
         assert after[0] == pytest.approx(1.0)
     if rule.name != "cosine_restarts":
-        assert all(later <= sooner + 1e-12 for sooner, later in zip(after, after[1:], strict=False))
+        assert all(later <= sooner + 1e-12 for sooner, later in pairwise(after))
     if rule.name != "constant":
         assert factor(max(total, warmup + 1), total, rule) == pytest.approx(rule.end)
 

@@ -9,11 +9,13 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tiny_bases import real_modules
 
-from trainer import config, contradictions
+from trainer import config, contradictions, targeting
 from trainer.config import Config
 from trainer.errors import ConfigError, WriteError
 from trainer.migration import converting, showing
@@ -194,6 +196,27 @@ def test_blocks(tmp_path: Path) -> None:
         r"unet\.(middle_block\.1|output_blocks\.0|output_blocks\.1|output_blocks\.2)\..*": (8, 1e-4),
         r"unet\.(output_blocks\.3|output_blocks\.4|output_blocks\.5)\..*": (4, 1e-4),
     }
+
+
+@pytest.mark.parametrize("family", ["sd15", "sdxl"])
+@pytest.mark.parametrize("conv", ["", "conv_dim=4"])
+def test_rules_of_blocks_find_modules(family: str, conv: str) -> None:
+    """A rule that finds none is an error; some blocks have no attention, others no convolution."""
+    dims = ",".join(str(place) for place in range(1, 26 if family == "sd15" else 24))
+    arguments = [f"block_dims={dims}", "down_lr_weight=0,0.5", *([conv] if conv else [])]
+    options = {"network_dim": 4, "network_args": arguments, "network_train_unet_only": True, "unet_lr": 1e-4}
+    made = converting.of_options(Given(options, is_sdxl=family == "sdxl"))
+    adapter = msgspec.convert(made.config, Config).adapter
+    known = FAMILIES.load(family, field="model.family")
+    assert targeting.sites(real_modules(family), known, adapter, kinds=("Linear", "Conv2d"))
+
+
+def test_rules_of_a_finetune_find_modules(tmp_path: Path) -> None:
+    _, own = taken(tmp_path / "config.toml", FINETUNE)
+    known = FAMILIES.load("sdxl", field="model.family")
+    found = {site.path for site in targeting.sites(real_modules("sdxl"), known, own.adapter, kinds=())}
+    assert "unet.conv_in" in found
+    assert not {path for path in found if path.startswith(("unet.conv_out", "text_encoder_2."))}
 
 
 def test_what_sd_scripts_does_unasked_is_said(tmp_path: Path) -> None:
@@ -388,7 +411,7 @@ def require_sound(made: Converted) -> None:
 
 
 @given(given_options(), st.sampled_from([None, True]))
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=50)
 def test_whatever_is_asked_for_makes_a_config_that_loads(options: dict[str, Any], is_sdxl: bool | None) -> None:
     made = converting.of_options(Given(options, is_sdxl=is_sdxl))
     if made.config["adapter"]["name"] == "textual_inversion" and "word" not in made.config["adapter"]:

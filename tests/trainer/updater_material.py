@@ -24,9 +24,11 @@ def weights(dtype: torch.dtype = torch.float32, *, channels_last: bool = False) 
     return [torch.nn.Parameter(one) for one in made]
 
 
-def groups_of(parameters: Sequence[torch.nn.Parameter], name: str = "adamw") -> list[dict[str, Any]]:
+def groups_of(
+    parameters: Sequence[torch.nn.Parameter], name: str = "adamw", *, rate: float = 0.0
+) -> list[dict[str, Any]]:
     """Of different rates, where the optimizer knows such."""
-    known, rate = table.known(name), table.rate(name)
+    known, rate = table.known(name), rate or table.rate(name)
     second = rate if known and known.whole else rate / 2
     return [
         {"params": parameters[:2], "lr": rate, "weight_decay": 0.01, "name": "unet"},
@@ -40,17 +42,22 @@ def updater(
     *,
     fused: bool = False,
     schedule: ScheduleConfig = SCHEDULE,
+    rate: float = 0.0,
     **more: Any,
 ) -> Updater:
+    known = table.known(name)
+    if known and known.whole:
+        more.setdefault("arguments", {"d0": 0.01})  # so that the first steps do something
     config = OptimizerConfig(name=name, **more)
     rounding = Rounding(fused, seed=3)
-    return make(groups_of(parameters, name), config, schedule=schedule, total=TOTAL, rounding=rounding)
+    return make(groups_of(parameters, name, rate=rate), config, schedule=schedule, total=TOTAL, rounding=rounding)
 
 
 def backward(parameters: Sequence[torch.nn.Parameter], step: int) -> None:
     generator = torch.Generator().manual_seed(100 + step)
     pulls = [torch.randn(one.shape, generator=generator) for one in parameters]
-    losses = [(one.float() * pull).sum() + one.float().square().sum() for one, pull in zip(parameters, pulls)]
+    pairs = zip(parameters, pulls, strict=True)
+    losses = [(one.float() * pull).sum() + one.float().square().sum() for one, pull in pairs]
     torch.stack(losses).sum().backward()
 
 

@@ -292,6 +292,10 @@ def _companion(model: Model, site: Site, *, settings: AdapterSettings, kind: Kin
     request = Request(module, site, settings)
     with quiet(), _first_values(seed_for(settings.seed, site.path, "lycoris")):
         held = kind.make(request)
-    held.to(device=model.device, dtype=DTYPES[settings.dtype]).requires_grad_(True)
+    held.to(device=model.device, dtype=torch.float32).requires_grad_(True)
     tensors = dict(held.named_parameters())
+    for suffix, tensor in tensors.items():
+        # Vectors are small, and lengths that are rounded would change the model before it is trained.
+        if kind.roles[suffix] != "vector":
+            tensor.data = tensor.data.to(DTYPES[settings.dtype])
     return Companion(module, held, kind, request, kind.alpha(request, tensors))

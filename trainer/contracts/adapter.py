@@ -55,7 +55,7 @@ class AdapterSettings:
     init_text: str = ""
     """Textual inversion: a text whose vectors it starts from."""
     dtype: Literal["fp32", "bf16"] = "fp32"
-    """How the adapter's parameters are held; a full finetune's are as the base was loaded."""
+    """How the adapter's matrices are held; a full finetune's are as the base was loaded."""
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,8 @@ def build_one(part: str, settings: Settings, *, where: Path | str, dtype: torch.
     """The network of one part; see `build`."""
     try:
         with torch.device("meta"):
-            network = _make(part, settings).to(dtype)
+            # Not the library's own `to`, which warns.
+            network = nn.Module.to(_make(part, settings), dtype)
     except (TypeError, ValueError, KeyError, AttributeError, ArithmeticError, RuntimeError) as error:
         raise BaseModelError(
             f"{where}: its {part}/config.json describes no network that can be built ({error})",

@@ -1,7 +1,7 @@
 """How much memory of the GPU a run will take at most, before it starts: bytes by kind, told without torch.
 
-What PyTorch's own tensors take is counted (trainer/memory/activations.py); three constants stand for what is not, and
-were set so that the runs in docs/benchmarks.md come out right.
+What PyTorch's own tensors take is counted (trainer/memory/activations.py); constants stand for what is not. WORKSPACE
+makes the runs in docs/benchmarks.md come out right, the others are usual values with room to spare.
 """
 
 from __future__ import annotations
@@ -18,11 +18,13 @@ from trainer.memory.sizes import FULL, WORD, Sizes
 from trainer.updates import table
 
 GIB = 1 << 30
-CONTEXT = 600_000_000
+CONTEXT = 800_000_000
 """The CUDA context, and what its libraries hold."""
 WORKSPACE = 0.2
 """Share of the activations that convolutions take for their work, and that is lost between tensors: 13.7 GB were
 measured where 11.5 were counted."""
+GAPS = 0.07
+"""Share of everything that lies unused between tensors."""
 FREE = GIB // 4
 """Left to the screen and other programs."""
 ENCODING, DECODING = 3100, 3700
@@ -151,7 +153,8 @@ def of_sizes(
         "drawing": {"vae": vae, "activations": round(drawn * DECODING * scale)} | own,
     }
     for kinds in phases.values():
-        kinds["overhead"] = CONTEXT + round(WORKSPACE * kinds.pop("counted", 0))
+        work = round(WORKSPACE * kinds.pop("counted", 0))
+        kinds["overhead"] = CONTEXT + work + round(GAPS * (work + sum(kinds.values())))
     return Estimate(phases)
 
 
@@ -193,10 +196,12 @@ def _step(config: Config, held: Sizes, *, family: Family, latents: int) -> dict[
     dtype = memory.text_weights if config.adapter.name == WORD else memory.adapter_weights
     each = _bytes(memory.weights if is_full else dtype)
     gradients = (trained.largest if memory.fused_backward is True else trained.total) * each
-    counted = _line(family.name, config, is_again, pixels=latents * batch)
+    kind, pixels = "full" if is_full else "lora", latents * batch
+    counted = _line(family.name, kind, (_arithmetic(config), is_again), pixels)
     if is_full and memory.fused_backward is not True:
-        # Gradients come to be while activations go: there is either all of the one or all of the other, nearly.
-        counted = max(counted - gradients, _line(family.name, config, True, pixels=latents * batch))
+        # Gradients come to be while activations, and casts, go: nearly all of the one or nearly all of the other.
+        arithmetic = "fp32" if _arithmetic(config) == "fp32" else "bf16 weights"
+        counted = max(counted - gradients, _line(family.name, kind, (arithmetic, True), pixels))
     adapted = held.largest if is_again else trained.of("unet")
     counted += adapted * _COMPANIONS.get(config.adapter.name, 0)
     if trained.text:
@@ -213,11 +218,9 @@ def _arithmetic(config: Config) -> str:
     return "bf16" if is_cast else "bf16 weights"
 
 
-def _line(family: str, config: Config, is_again: bool, *, pixels: int) -> int:
+def _line(family: str, kind: str, rest: tuple[str, bool], pixels: int) -> int:
     """Activations of the network, as measured; a family that was not is taken for SDXL."""
-    known = family if any(key[0] == family for key in activations.STEP) else "sdxl"
-    kind = "full" if config.adapter.name == FULL else "lora"
-    fixed, slope = activations.STEP[known, kind, _arithmetic(config), is_again]
+    fixed, slope = activations.STEP.get((family, kind, *rest)) or activations.STEP["sdxl", kind, *rest]
     return fixed + slope * pixels
 
 

@@ -1,4 +1,4 @@
-"""Chooses what is held how, so that a run fits the GPU that [memory] vram names: the fastest way that the estimate allows.
+"""Chooses what is held how, so that a run fits the GPU that [memory] vram names: the fastest way that can.
 
 Every way to save memory has a price in speed; all combinations of what the person left open are tried, the cheapest
 first. What the person set stays. Without vram nothing is saved: that is how a run was before there were plans.

@@ -179,7 +179,7 @@ def _kind(path: str, shape: Shape) -> type[_Module]:
 
 def _companion(shape: Shape, site: Site, *, config: AdapterConfig) -> list[Shape]:
     """The tensors that a kind of adapter has beside a weight [out, in, ...]."""
-    height, width, *kernel = shape
+    height, kernel = shape[0], shape[2:]
     is_tucker = config.tucker and max(kernel, default=1) > 1
     made: Callable[[], list[Shape]] = {
         "lora": lambda: _pair(shape, site.rank, is_tucker),

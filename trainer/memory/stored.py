@@ -106,13 +106,12 @@ class StoredConv2d(nn.Conv2d):
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
         """[B, I, h, w] to [B, O, h', w']."""
         dtype = _compute_dtype(hidden)
-        hidden = hidden.to(dtype)
         padding: Any = self.padding
         if self.padding_mode != "zeros":
             hidden = functional.pad(hidden, self._reversed_padding_repeated_twice, mode=self.padding_mode)
             padding = (0, 0)
         settings = (self.stride, padding, self.dilation, self.groups)
-        out: torch.Tensor = _Conv2d.apply(hidden, _cast(self.bias, dtype), self.store, settings)  # type: ignore[no-untyped-call]
+        out: torch.Tensor = _Conv2d.apply(hidden.to(dtype), _cast(self.bias, dtype), self.store, settings)  # type: ignore[no-untyped-call]
         return out
 
     def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:

@@ -109,6 +109,8 @@ def sees_others(recipe: Recipe, device: torch.device) -> bool:
             f"optimizer.name: {recipe.name} takes no step from gradients alone ({type(error).__name__}: {error})",
             hint="choose one that needs no closure, second pass or marks of its own; `python -m trainer optimizers`",
         ) from error
+    if "d" in recipe.make([{"params": [torch.nn.Parameter(torch.ones(2, 2, device=device))]}]).param_groups[0]:
+        return True  # a distance that it finds, as Prodigy's; a few steps would not show it
     return any(not torch.equal(one, other) for one, other in zip(together, alone, strict=True))
 
 
@@ -119,7 +121,7 @@ def _tried(recipe: Recipe, places: Sequence[int], device: torch.device) -> list[
         for place in places:
             torch.manual_seed(place)
             parameters.append(torch.nn.Parameter(torch.randn(_PROBED[place]).to(device)))
-        optimizer = recipe.make([{"params": parameters, "lr": 0.01, "weight_decay": 0.01}])
+        optimizer = recipe.make([{"params": parameters}])
         for step in range(3):
             for place, parameter in zip(places, parameters, strict=True):
                 torch.manual_seed(100 * step + place)

@@ -12,6 +12,7 @@ from datakit.actions.bakes.exported import Exported, export_of
 from datakit.actions.bakes.ledger import Bake, find_bake
 from datakit.actions.exporting.manifests import known_object
 from datakit.actions.project import Project
+from datakit.actions.trainerprogram import OURS
 from datakit.exports.asking import source_stage
 from datakit.model.comparison import CaptionChange, StageChange
 from datakit.repo.dataset import Dataset
@@ -19,6 +20,8 @@ from datakit.repo.past.comparing import compare
 from datakit.repo.stagetree import stage_tree
 from datakit.store.objects import TREE_MODE, Entry
 
+UNTOLD: Final = frozenset(f"{section}.{key}" for section, keys in OURS.items() for key in keys)
+"""Settings that are ours, and other in each bake."""
 _SCALARS: Final = ("images", "held_out", "steps", "epochs", "first_loss", "final_loss", "seconds", "rating", "note")
 
 
@@ -87,16 +90,22 @@ def compare_bakes(project: Project, first: str, second: str) -> BakeComparison:
     """
     before, after = find_bake(project, first), find_bake(project, second)
     is_resolved = bool(before.resolved and after.resolved)
-    configs = [one.resolved if is_resolved else one.config for one in (before, after)]
     return BakeComparison(
         before=before,
         after=after,
-        config=differing(*configs),
+        config=differing_settings(before, after),
         is_resolved=is_resolved,
         data=compare_data(project.dataset, before, after),
         versions=differing(_circumstances(before), _circumstances(after)),
         results=_results(before, after),
     )
+
+
+def differing_settings(before: Bake, after: Bake) -> tuple[Difference, ...]:
+    """What differs in settings, as the trainer resolved them where both tell that; without what is ours to set."""
+    is_resolved = bool(before.resolved and after.resolved)
+    found = differing(*(one.resolved if is_resolved else one.config for one in (before, after)))
+    return tuple(one for one in found if one.name not in UNTOLD)
 
 
 def flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from datakit.actions.bakes.comparing import Difference, differing
+from datakit.actions.bakes.comparing import Difference, differing, differing_settings
 from datakit.actions.bakes.exported import Exported, export_of
 from datakit.actions.bakes.ledger import Bake, find_bake
 from datakit.actions.bakes.making import Job, run_job
@@ -23,14 +23,13 @@ from datakit.actions.exporting.folders import (
     refuse_absent,
     scratch_in,
 )
-from datakit.actions.project import BAKE, Project
+from datakit.actions.project import Project
 from datakit.actions.trainerprogram import OURS, PLACES, require_trainer, toml_of, trainer_settings
 from datakit.errors import InputError, StateError
 from datakit.exports.expressing import some
 from datakit.exports.model import MANIFEST_NAME
 from datakit.model.item import ImageRef
 from datakit.repo.dataset import Dataset
-from datakit.repo.operations.transaction import transaction
 from datakit.store.objects import files
 
 _DATASET: Final = "dataset.toml"
@@ -58,26 +57,31 @@ def repeat(project: Project, wanted: str, *, processes: int = 0, note: str = "")
     """
     require_trainer()
     original = find_bake(project, wanted)
-    dataset = project.dataset
-    with transaction(dataset, BAKE):
-        pass  # the ledger's commit comes on top of hand edits
-    exported = export_of(dataset, original)
+    job = job_again(project, original, processes=processes)
+    return judged(original, run_job(project, msgspec.structs.replace(job, note=note)))
+
+
+def job_again(project: Project, original: Bake, *, processes: int = 0) -> Job:
+    """The same bake; by as many processes as then, unless others are asked for.
+
+    Raises:
+        StateError: the export that it was trained on is not in this history.
+    """
+    exported = export_of(project.dataset, original)
     if exported is None:
         raise StateError(
             f"bake {original.id}: the export that it was trained on is not in this history",
             hint="dsk pull fetches the history of another copy",
         )
-    job = Job(
+    return Job(
         asked=original.config,
         settings=_settings(project, original),
         manifest=exported.data,
-        fill=_filler(dataset, exported),
+        fill=_filler(project.dataset, exported),
         processes=processes or (original.processes if original.processes > 1 else 0),
         ignored=original.ignored,
-        note=note,
         repeats=original.id,
     )
-    return judged(original, run_job(project, job))
 
 
 def judged(original: Bake, done: Bake) -> Repeated:
@@ -86,8 +90,7 @@ def judged(original: Bake, done: Bake) -> Repeated:
     pairs = [("device", original.device, done.device), ("seed", original.seed, done.seed)]
     found = [Difference(name, old, new) for name, old, new in pairs if old != new]
     found += differing(original.versions, done.versions, prefix="versions")
-    if original.resolved:
-        found += differing(original.resolved, done.resolved)
+    found += differing_settings(original, done) if original.resolved else ()
     is_same = hashes[0] == hashes[1] if all(hashes) else None
     return Repeated(bake=done, original=original, is_same=is_same, differences=tuple(found))
 

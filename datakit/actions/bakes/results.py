@@ -11,6 +11,7 @@ import msgspec
 from datakit.actions.bakes.ledger import Bake, Validated, without_nothing
 from datakit.actions.exporting.manifests import decode_manifest
 from datakit.actions.project import Project
+from datakit.actions.trainerprogram import OURS
 from datakit.errors import InputError
 
 _RESULT: Final = "result.json"
@@ -39,6 +40,15 @@ class _Result(msgspec.Struct, frozen=True, kw_only=True):
     weights_sha256: str = ""
     peak_memory_bytes: int = 0
     config: dict[str, Any] = {}
+
+
+def _resolved(config: dict[str, Any]) -> dict[str, Any]:
+    """The trainer's settings without those that are ours to set."""
+    tables: dict[str, Any] = without_nothing(config)
+    for section, keys in OURS.items():
+        for key in keys:
+            tables.get(section, {}).pop(key, None)
+    return tables
 
 
 def read_result(project: Project, folder: Path, manifest: bytes) -> Bake:
@@ -71,7 +81,7 @@ def read_result(project: Project, folder: Path, manifest: bytes) -> Bake:
         samples=tuple(placed(name) for name in result.samples),
         image_losses=placed(result.image_losses),
         validation=result.validation[-1] if result.validation else None,
-        resolved=without_nothing(result.config),
+        resolved=_resolved(result.config),
         export=data.flags,
         **{name: getattr(result, name) for name in (*same, *also)},
     )

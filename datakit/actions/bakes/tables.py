@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from datakit.actions.bakes.comparing import flat
+from datakit.actions.bakes.comparing import UNTOLD, flat
 from datakit.actions.bakes.ledger import Bake, order_of
 from datakit.errors import UsageError
 from datakit.model.record import compact_json
@@ -21,8 +21,6 @@ LISTED: Final = ("id", "date", "images", "steps", "loss", "validation", "rating"
 """Columns that matter, in their order."""
 FACTS: Final = (*LISTED, "first_loss", "seconds", "device", "seed", "epochs", "held_out", "peak_memory_bytes")
 ALSO: Final = ("commit", "repeats", "weights_sha256", "lora", "grid")
-_UNTOLD: Final = frozenset({"dataset.config", "dataset.cache", "output.dir", "output.name"})
-"""Settings that are ours, and other in each bake."""
 _WIDTHS: Final = {"note": 40, "grid": 44, "lora": 44, "base": 26, "adapter": 22, "id": 16, "date": 12}
 _WIDEST: Final = 40
 _LINK: Final = "grid"
@@ -113,8 +111,8 @@ def _settings(bakes: Sequence[Bake]) -> Iterator[str]:
     for one in bakes:
         for name, value in flat(one.resolved).items():
             seen.setdefault(name, set()).add(repr(value))
-    yield from asked - _UNTOLD
-    yield from (name for name, values in seen.items() if len(values) > 1 and name not in _UNTOLD)
+    yield from asked - UNTOLD
+    yield from (name for name, values in seen.items() if len(values) > 1 and name not in UNTOLD)
 
 
 def _cell(value: Any) -> Cell:
