@@ -85,6 +85,10 @@ def assemble(
     # A word has no modules of its own to be put on.
     is_word = kind.product == "embedding"
     sites = [] if is_word else targeting.sites(model.parts, plan.family, config.adapter, kinds=kind.kinds)
+    if config.memory.sharded:
+        from trainer import sharding
+
+        sharding.shard(model, processes)
     adapter = kind.attach(model, sites, settings=adapter_settings(config))
     oven = Oven(
         model=model,
@@ -99,6 +103,7 @@ def assemble(
         trains_text=trains_text(adapter),
         rules=_rules(plan),
         processes=processes,
+        sharded=config.memory.sharded,
     )
     return Assembled(oven, dataset, kind, settings)
 

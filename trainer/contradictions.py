@@ -43,7 +43,7 @@ Finding = tuple[str, str]
 """What is wrong, and the cure."""
 
 
-def refuse(config: Config, *, family: Family, objective: str) -> None:
+def refuse(config: Config, *, family: Family, objective: str, processes: int = 1) -> None:
     """Raises ConfigError at the first setting that has no effect, or that its neighbours contradict."""
     kind = config.adapter.name
     checks: tuple[Callable[[], Iterator[Finding]], ...] = (
@@ -53,6 +53,7 @@ def refuse(config: Config, *, family: Family, objective: str) -> None:
         lambda: _rates(config, family, kind),
         lambda: _switches(config),
         lambda: _places(config, kind),
+        lambda: _processes(config, kind, processes),
         lambda: _objective(config, objective),
     )
     for check in checks:
@@ -110,6 +111,26 @@ def _switches(config: Config) -> Iterator[Finding]:
         )
     if times.distribution == "uniform" and (times.mean != 0.0 or times.std != 1.0):
         yield "timesteps.mean and std mean nothing for uniform", 'set timesteps.distribution = "logit_normal", or "edm"'
+
+
+def _processes(config: Config, kind: str, processes: int) -> Iterator[Finding]:
+    memory = config.memory
+    if memory.fused_backward is True and processes > 1:
+        yield (
+            "memory.fused_backward updates each weight before the other processes have told their gradients",
+            "set fused_backward = false",
+        )
+    if not memory.sharded:
+        return
+    if kind != CHECKPOINT:
+        yield f"memory.sharded means nothing for {kind}, which each process holds whole", "leave it out; it is for full"
+    if processes == 1:
+        yield "memory.sharded: there is one process", "start several, with --processes"
+    if config.adapter.text_targets not in ("none", ()):
+        yield "memory.sharded: text encoders cannot be trained in pieces", 'set adapter.text_targets = "none"'
+    for field, plain in (("compile", False), ("channels_last", False), ("weights", "fp32")):
+        if getattr(memory, field) not in (plain, "auto"):
+            yield f"memory.{field} does not go together with memory.sharded", "keep one of them"
 
 
 def _places(config: Config, kind: str) -> Iterator[Finding]:

@@ -11,6 +11,7 @@
     ├── DivergedError        10   the loss is no longer a number
     ├── MissingExtraError    11   a library of the `train` extra is not installed
     ├── OutOfMemoryError     12   the GPU's memory, or the computer's, was not enough
+    ├── LostProcessError     13   another process of the same run has failed
     └── InterruptedRun      130   Ctrl-C or a termination signal, state saved
 
 Exit code 2 is a misspelt command (click's own).
@@ -100,6 +101,13 @@ class OutOfMemoryError(TrainerError):
 
     code = "out-of-memory"
     exit_code = 12
+
+
+class LostProcessError(TrainerError):
+    """Another process of the run has ended, or cannot be reached."""
+
+    code: ClassVar[str] = "lost-process"
+    exit_code: ClassVar[int] = 13
 
 
 class InterruptedRun(TrainerError):  # noqa: N818 - not a mistake, a request that was obeyed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from trainer import validation
 from trainer.assembling import Assembled
 from trainer.data import captions
 from trainer.data.captions import DrawKey
@@ -25,8 +26,8 @@ def fill(plan: Plan, parts: Assembled, *, reporter: Reporter, stop: StopWish) ->
         is_done = _latents(plan, parts, reporter=reporter, stop=stop)
     if is_done and not oven.trains_text and oven.texts.folder is not None:
         with using(oven.model, text_parts(oven.model)):
-            is_done = _texts(oven, reporter=reporter, stop=stop)
-    return not oven.processes.agree(not is_done)
+            is_done = _texts(plan, parts, reporter=reporter, stop=stop)
+    return is_done
 
 
 def needed(plan: Plan, oven: Oven) -> tuple[str, ...]:
@@ -39,26 +40,31 @@ def needed(plan: Plan, oven: Oven) -> tuple[str, ...]:
 def _latents(plan: Plan, parts: Assembled, *, reporter: Reporter, stop: StopWish) -> bool:
     oven = parts.oven
     latents, mine = oven.latents, oven.processes
-    # Of those held out too: their loss is measured.
-    wanted = [(item, view) for item in parts.dataset.items for view in fixed_views(item)]
-    todo = [(item, view) for item, view in wanted if not latents.has(item, view)][mine.rank :: mine.count]
+    asked = validation.chosen(parts.dataset, plan.config.validation)
+    wanted = [(item, view) for item in oven.items for view in fixed_views(item)]
+    wanted += validation.looks(asked.held_out + asked.trained)
+    missing = {latents.key(*look): look for look in wanted if not latents.has(*look)}
+    todo = list(missing.values())[mine.rank :: mine.count]
     size = plan.config.dataset.encode_batch or (1 if oven.model.device.type == "cpu" else _GPU_BATCH)
     is_done = _told(
         reporter, "encoding", len(todo), lambda tell: latents.fill(todo, batch_size=size, stop=stop, tell=tell)
     )
-    mine.wait()
+    is_everywhere = not mine.agree(not is_done)
     latents.store.refresh()
-    return is_done
+    return is_everywhere
 
 
-def _texts(oven: Oven, *, reporter: Reporter, stop: StopWish) -> bool:
+def _texts(plan: Plan, parts: Assembled, *, reporter: Reporter, stop: StopWish) -> bool:
+    oven = parts.oven
     texts, mine = oven.texts, oven.processes
-    todo = [prompt for prompt in _known_prompts(oven) if not texts.has(prompt)][mine.rank :: mine.count]
+    asked = validation.chosen(parts.dataset, plan.config.validation)
+    known = dict.fromkeys(_known_prompts(oven) + validation.prompts(asked.held_out + asked.trained))
+    todo = [prompt for prompt in known if not texts.has(prompt)][mine.rank :: mine.count]
     is_done = _told(reporter, "reading", len(todo), lambda tell: texts.fill(todo, stop=stop, tell=tell))
-    mine.wait()
+    is_everywhere = not mine.agree(not is_done)
     if texts.store is not None:
         texts.store.refresh()
-    return is_done
+    return is_everywhere
 
 
 def _told(reporter: Reporter, name: str, num: int, work: Callable[[Callable[[int], None]], bool]) -> bool:

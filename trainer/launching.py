@@ -28,8 +28,7 @@ from typing import NoReturn
 
 import click
 
-from trainer.errors import InterruptedRun, MissingExtraError
-from trainer.processes import LostProcessError
+from trainer.errors import InterruptedRun, LostProcessError, MissingExtraError
 
 FOLDER = "TRAINER_PROCESSES"
 """Environment variable: the folder in which processes and launcher meet."""

@@ -64,6 +64,8 @@ class Oven:
     """Whether the text encoders change, so that nothing they said before counts."""
     rules: Rules
     processes: Processes
+    sharded: bool = False
+    """Whether each process holds a piece of every weight, so that all must run the network equally often."""
 
     @property
     def batches_per_step(self) -> int:
@@ -158,12 +160,13 @@ def _step(oven: Oven, number: int, *, epoch: int, draws: tuple[tuple[Draw, ...],
     oven.updater.begin(number - 1)
     oven.adapter.train(True)
     firsts = [0, *accumulate(3 * len(batch) for batch in draws)]
-    for part in oven.processes.share(draws):
+    for part in oven.processes.share(draws, even=oven.sharded):
         # Dropout is the one draw that modules make by themselves: its generator starts anew for each batch.
         torch.manual_seed(seed_for(oven.rules.seed, number, part.place, "dropout"))
         batch = make_batch(oven, part.batch, epoch=epoch, step=number - 1)
-        rows = _backward(oven, batch, num_pictures=len(pictures))
-        table[firsts[part.place] : firsts[part.place + 1]] = rows
+        rows = _backward(oven, batch, share=part.counts / len(pictures))
+        if part.counts:
+            table[firsts[part.place] : firsts[part.place + 1]] = rows
     oven.adapter.train(False)
     oven.processes.sum_gradients(_parameters(oven))
     table = oven.processes.sum_numbers(table)
@@ -180,11 +183,11 @@ def _step(oven: Oven, number: int, *, epoch: int, draws: tuple[tuple[Draw, ...],
     return Step(number, epoch + 1, total, oven.updater.rate(), time.perf_counter() - started, norm, drawn)
 
 
-def _backward(oven: Oven, batch: Batch, *, num_pictures: int) -> list[float]:
-    """Adds this batch's part to the gradients; loss, bare error and time of each picture, one after the other."""
+def _backward(oven: Oven, batch: Batch, *, share: float) -> list[float]:
+    """Adds each picture's share to the gradients; its loss, bare error and time, one after the other."""
     bare = errors(oven, batch)
     weighted = bare * weights(oven, batch)
-    (weighted.sum() / num_pictures).backward()  # type: ignore[no-untyped-call]
+    (weighted.sum() * share).backward()  # type: ignore[no-untyped-call]
     rows = torch.stack([weighted.detach().double(), bare.detach().double(), batch.times.double()], dim=1)
     return [float(number) for number in rows.flatten().tolist()]
 

@@ -37,7 +37,7 @@ _DECIDING = (
 _NOT_DECIDING = {
     *("steps", "epochs", "device", "threads", "batch_size", "base", "vae"),
     *("save_every", "save_every_epochs", "save_every_minutes", "keep_last", "keep_results", "divergence"),
-    *("vram", "checkpointing", "offload", "channels_last", "compile"),
+    *("vram", "checkpointing", "offload", "channels_last", "sharded", "compile"),
 }
 """How long, where, how often and in how much memory; paths, batch size and resolution come in as digests."""
 
@@ -177,7 +177,7 @@ def make(path: Path, *, sets: Sequence[str] = (), preset: str = "", processes: i
     steps = config.train.steps or (config.train.epochs or _DEFAULT_EPOCHS) * per_epoch
     plan = Plan(path, config, family, base, prediction, dataset, (), num, per_epoch, steps, processes, reasons)
     _refuse_impossible(plan)
-    contradictions.refuse(config, family=family, objective=plan.objective)
+    contradictions.refuse(config, family=family, objective=plan.objective, processes=processes)
     return replace(plan, notes=(*_base_notes(plan), *dataset.notes))
 
 

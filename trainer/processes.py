@@ -15,9 +15,9 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-from trainer.errors import ConfigError, TrainerError
+from trainer.errors import ConfigError, LostProcessError
 
 if TYPE_CHECKING:
     import torch
@@ -28,13 +28,6 @@ PATIENCE = timedelta(days=7)
 """How long one waits for another, which may be filling caches or painting; who died is noticed without it."""
 
 T = TypeVar("T")
-
-
-class LostProcessError(TrainerError):
-    """Another process of the run has ended, or cannot be reached."""
-
-    code: ClassVar[str] = "lost-process"
-    exit_code: ClassVar[int] = 13
 
 
 @dataclass(frozen=True)

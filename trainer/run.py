@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import glob
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from trainer import assembling, diary, filling, loop, products, results, showing, state
+import msgspec
+import torch
+
+from trainer import assembling, diary, filling, loop, products, results, sharding, showing, state
 from trainer.assembling import Assembled
 from trainer.atomic import make_folder, remove_leftovers
 from trainer.due import Due
@@ -22,6 +26,7 @@ from trainer.memory.placing import using
 from trainer.plan import Plan
 from trainer.processes import Processes, start
 from trainer.progress import QuietReporter, Reporter
+from trainer.run_sections import LogConfig
 from trainer.signals import StopWish, stop_wish
 from trainer.updates.updater import Saved
 from trainer.watching import Watch
@@ -35,6 +40,8 @@ class Run:
     parts: Assembled
     reporter: Reporter
     stop: StopWish
+    checkpoints: Path
+    """Folder of the checkpoints."""
 
     @property
     def oven(self) -> Oven:
@@ -47,9 +54,9 @@ class Run:
         return self.oven.processes.is_main
 
     @property
-    def checkpoints(self) -> Path:
-        """Folder of the checkpoints."""
-        return self.plan.output / "checkpoints"
+    def looks(self) -> bool:
+        """Whether this process draws and measures: a network in pieces is run by all or by none."""
+        return self.is_main or self.oven.sharded
 
 
 def bake(plan: Plan, reporter: Reporter, *, restart: bool = False) -> results.Result | None:
@@ -60,13 +67,14 @@ def bake(plan: Plan, reporter: Reporter, *, restart: bool = False) -> results.Re
     """
     processes = start(plan.config.train.device)
     told = reporter if processes.is_main else QuietReporter()
-    with _alone(plan, processes), stop_wish() as stop, _closed(told), explained(plan.config):
+    with _alone(plan, processes) as seen, stop_wish() as stop, _closed(told), explained(plan.config):
         if processes.is_main:
             _clear(plan, restart=restart)
         processes.wait()
         for note in plan.notes:
             told.note(f"note: {note}")
-        run = Run(plan, assembling.assemble(plan, told.note, processes=processes), told, stop)
+        parts = assembling.assemble(plan, told.note, processes=processes)
+        run = Run(seen, parts, told, stop, plan.output / "checkpoints")
         progress = _resume(run)
         try:
             if not filling.fill(plan, run.parts, reporter=told, stop=stop):
@@ -82,11 +90,17 @@ def bake(plan: Plan, reporter: Reporter, *, restart: bool = False) -> results.Re
 
 
 @contextmanager
-def _alone(plan: Plan, processes: Processes) -> Iterator[None]:
+def _alone(plan: Plan, processes: Processes) -> Iterator[Plan]:
+    """Holds the output folder; the plan, which has a folder that does not stay where another process writes."""
     if processes.is_main:
         make_folder(plan.output)
-    with exclusive(plan.output) if processes.is_main else nullcontext():
-        yield
+        with exclusive(plan.output):
+            yield plan
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        replaced = msgspec.structs.replace
+        output = replaced(plan.config.output, dir=folder)
+        yield replace(plan, config=replaced(plan.config, output=output, log=LogConfig()))
 
 
 def _clear(plan: Plan, *, restart: bool) -> None:
@@ -116,12 +130,25 @@ def _resume(run: Run) -> state.Progress:
             f"{run.checkpoints}: its checkpoint is at step {found.progress.step}, past the {run.plan.steps} asked for",
             hint="raise train.steps, choose another output.dir, or begin anew with --restart",
         )
-    oven.adapter.load(found.tensors["adapter"])
-    oven.updater.load(Saved(found.tensors["optimizer"], found.numbers))
+    tensors = _pieces(oven, found.tensors) if oven.sharded else found.tensors
+    oven.adapter.load(tensors["adapter"])
+    oven.updater.load(Saved(tensors["optimizer"], found.numbers))
     if oven.ema:
-        oven.ema.load(found.tensors["ema"])
+        oven.ema.load(tensors["ema"])
     run.reporter.note(f"going on from step {found.progress.step}")
     return found.progress
+
+
+def _pieces(oven: Oven, tensors: Mapping[str, Mapping[str, torch.Tensor]]) -> dict[str, dict[str, torch.Tensor]]:
+    """A checkpoint's tensors, as this process holds its part of them."""
+    found = {
+        "adapter": sharding.spread(tensors["adapter"], like=oven.adapter.state()),
+        "optimizer": sharding.spread_state(tensors["optimizer"], [held.real for held in oven.updater.held]),
+    }
+    if oven.ema:
+        learnt = [parameter for group in oven.adapter.groups() for parameter in group.parameters]
+        found["ema"] = sharding.spread_state(tensors["ema"], learnt)
+    return found
 
 
 def _train(run: Run, progress: state.Progress) -> state.Progress:
@@ -129,7 +156,7 @@ def _train(run: Run, progress: state.Progress) -> state.Progress:
     watch, due = Watch(plan.config.train.divergence, progress.watch), Due(plan, run.oven.processes)
     saved = progress.step
     opened = diary.opened(plan, run.parts, reporter=run.reporter, due=due, step=progress.step)
-    with opened if run.is_main else nullcontext() as book:
+    with opened if run.looks else nullcontext() as book:
         if book and not progress.step:
             book.look(0)
         run.reporter.begin("baking", done=progress.step, total=total)
@@ -169,11 +196,14 @@ def _after(progress: state.Progress, step: Step, watch: Watch) -> state.Progress
 
 def _save(run: Run, progress: state.Progress) -> int:
     oven = run.oven
-    # Each process has its part where the network is shared out.
-    tensors = {"adapter": oven.adapter.state(), **({"ema": oven.ema.state()} if oven.ema else {})}
     optimizer = oven.updater.state()
+    tensors = {"adapter": oven.adapter.state(), "optimizer": optimizer.tensors}
+    if oven.ema:
+        tensors["ema"] = oven.ema.state()
+    if oven.sharded:
+        tensors = {name: sharding.whole(own, oven.processes) for name, own in tensors.items()}
     if run.is_main:
-        state.save(run.checkpoints, progress, {**tensors, "optimizer": optimizer.tensors}, optimizer.numbers)
+        state.save(run.checkpoints, progress, tensors, optimizer.numbers)
         state.prune(run.checkpoints, run.plan.config.train.keep_last)
     if run.plan.config.train.keep_results and progress.step < run.plan.steps:
         _write(run, progress, step=progress.step)
@@ -183,21 +213,23 @@ def _save(run: Run, progress: state.Progress) -> int:
 
 def _write(run: Run, progress: state.Progress, *, step: int = 0) -> Path | None:
     """The result, or that of a step on the way; nothing where another process writes."""
-    facts = results.facts(run.plan, run.parts, finished_s=time.time(), progress=progress)
-    with run.oven.as_result():
-        whole = run.oven.adapter.state()
+    oven, facts = run.oven, results.facts(run.plan, run.parts, finished_s=time.time(), progress=progress)
+    with oven.as_result(), sharding.gathered(oven.model, oven.processes) if oven.sharded else nullcontext():
         if not run.is_main:
             return None
-        made = products.save(run.plan, run.parts, state=whole, metadata=facts, step=step)
+        # Of a checkpoint the model itself is written.
+        own = {} if oven.sharded else oven.adapter.state()
+        made = products.save(run.plan, run.parts, state=own, metadata=facts, step=step)
     run.reporter.note(f"saved {made}")
     return made
 
 
 def _finish(run: Run, progress: state.Progress) -> results.Result | None:
-    made = _write(run, progress)
-    if made is None:
+    made, picture = _write(run, progress), None
+    if run.looks:
+        picture = showing.show(run.plan, run.parts, run.reporter).finish(progress.step)
+    if made is None or picture is None:
         return None
-    picture = showing.show(run.plan, run.parts, run.reporter).finish(progress.step)
     run.reporter.note(f"saved {picture}")
     result = results.make(run.plan, run.parts, progress=progress, made=made, picture=picture)
     results.write(run.plan.output / "result.json", result)

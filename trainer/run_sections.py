@@ -69,6 +69,8 @@ class MemoryConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Update each weight as soon as its gradient is known, and forget the gradient; without gradient accumulation."""
     channels_last: AutoSwitch = "auto"
     """Order of the network's numbers that convolutions on GPUs like; auto: on GPUs."""
+    sharded: bool = False
+    """full, with several processes: each holds a piece of every weight, gradient and optimizer state (FSDP)."""
     compile: bool = False
     """Let torch.compile make the network faster; the first steps of each size take minutes."""
 
@@ -112,7 +114,7 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     keep_results: bool = False
     """With each checkpoint, write the result so far as `<name>-step-<number>`; these are never removed."""
     divergence: Rate = 4.0
-    """Stop where the mean loss of 50 steps is this many times the lowest such mean before; 0: never."""
+    """Stop where the last two means of 50 steps are both this many times the lowest mean of 500 before; 0: never."""
 
 
 class ValidationConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -197,7 +197,9 @@ def _attach(unet: nn.Module, setting: Setting) -> None:
     family = FAMILIES.load(setting.family, field="model.family")
     parts = {"unet": unet}
     sites = targeting.sites(parts, family, AdapterConfig(rank=RANK, alpha=RANK), kinds=kind.kinds)
-    holder: Any = SimpleNamespace(parts=parts, device=torch.device("cpu"))
+    # A LoRA's matrices follow the network; the others' lie apart from it, and go where the model is.
+    device = torch.device("cpu" if setting.adapter == "lora" else "meta")
+    holder: Any = SimpleNamespace(parts=parts, device=device)
     kind.attach(holder, sites, settings=AdapterSettings(seed=0))
 
 

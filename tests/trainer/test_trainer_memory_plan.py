@@ -164,7 +164,7 @@ def test_every_plan_fits_or_is_refused_and_keeps_what_was_asked(asked: Config, n
     batch=st.integers(1, 7),
     rank=st.integers(1, 100),
     side=st.integers(4, 20),
-    adapter=st.sampled_from(["lora", "full", "lokr"]),
+    adapter=st.sampled_from(["lora", "full", "loha"]),
     again=st.booleans(),
 )
 @settings(max_examples=25, deadline=None)
@@ -207,6 +207,16 @@ GOLDEN: dict[tuple[str, str, int], str] = {
     ("sdxl", "full", 16): "bf16 adafactor batch 1",
     ("sdxl", "full", 24): "bf16 adafactor batch 1",
     ("sdxl", "full", 32): "fp32 adafactor batch 1",
+    ("sd15", "lora", 8): "bf16 adamw batch 2",
+    ("sd15", "lora", 12): "bf16 adamw batch 4",
+    ("sd15", "lora", 16): "bf16 adamw batch 8",
+    ("sd15", "lora", 24): "bf16 adamw batch 8",
+    ("sd15", "lora", 32): "bf16 adamw batch 8",
+    ("sd15", "full", 8): "bf16 adafactor batch 2",
+    ("sd15", "full", 12): "bf16 adamw batch 1",
+    ("sd15", "full", 16): "fp32 adamw batch 1",
+    ("sd15", "full", 24): "fp32 adamw batch 4",
+    ("sd15", "full", 32): "fp32 adamw batch 8",
 }
 """Family, kind and GiB -> weights, checkpointing, offload, fused, optimizer and batch, or what is said."""
 

@@ -16,6 +16,8 @@ from trainer.updates import table
 from trainer.updates.building import Recipe, sees_others
 from trainer.updates.updater import Rounding, make
 
+# bitsandbytes says so on a CPU; what it does there is what it does on a GPU.
+pytestmark = pytest.mark.filterwarnings("ignore:Paged optimizers are not supported on CPU")
 HAS_8BIT = importlib.util.find_spec("bitsandbytes") is not None
 
 

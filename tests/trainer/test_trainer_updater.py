@@ -18,6 +18,8 @@ from trainer.updates import table
 from trainer.updates.schedules import factor
 from trainer.updates.updater import Saved
 
+# bitsandbytes says so on a CPU; what it does there is what it does on a GPU.
+pytestmark = pytest.mark.filterwarnings("ignore:Paged optimizers are not supported on CPU")
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 

@@ -244,15 +244,16 @@ def _others(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
     """What some remember elsewhere: counts that are of no weight, and of no group."""
     kinds = (int, float, torch.Tensor)
     own = {key: value for key, value in vars(optimizer).items() if isinstance(value, kinds) and key[0] != "_"}
-    keyed = {f"state/{key}": value for key, value in optimizer.state.items() if isinstance(key, str)}
-    return {**own, **keyed}
+    state: dict[Any, Any] = optimizer.state
+    return {**own, **{f"state/{key}": value for key, value in state.items() if isinstance(key, str)}}
 
 
 def _give(optimizer: torch.optim.Optimizer, others: Mapping[str, Any]) -> None:
+    state: dict[Any, Any] = optimizer.state
     for key, value in others.items():
         kind, sign, name = key.partition("/")
         if sign:
-            optimizer.state[name] = value
+            state[name] = value
         else:
             setattr(optimizer, kind, value)
 
