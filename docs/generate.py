@@ -25,7 +25,7 @@ from datakit.lint.pages import page_of, severities_of, summary_of_rule, table, t
 from datakit.lint.settings import Allow, LintSettings, TrainingSettings
 from datakit.model.order import EXPORT, ORDER
 from datakit.repo.vocabularies import VOCAB, VocabSettings
-from trainer.config import defaults
+from trainer.config import PRESET_SENTENCE, defaults
 
 FOLDER = Path(__file__).parent / "reference"
 _NOTE = "<!-- Written by docs/generate.py from the code. -->\n"
@@ -216,7 +216,8 @@ def trainer_page() -> str:
     """Every setting of a training run."""
     parts = [
         "\n# Settings of a training run\n\nIn dsk.toml each table is `[bake.<table>]`; `dsk bake` itself sets where "
-        "the data, the caches and the results lie. What they mean: [training](../training.md).\n"
+        "the data, the caches and the results lie. What they mean: [training](../training.md).\n\n"
+        f"`preset`: {PRESET_SENTENCE[0].lower()}{PRESET_SENTENCE[1:]}\n"
     ]
     section = ""
     for section_name, name, default, text in defaults():

@@ -52,8 +52,8 @@ def load_model(plan: Plan, *, where: str = "") -> Model:
         vae,
         plan.text,
         # Eight bits are made later, of what is not trained.
-        weights="fp32" if config.memory.weights == "fp32" else "bf16",
-        text_weights="fp32" if config.memory.text_weights == "fp32" else "bf16",
+        weights="bf16" if config.memory.weights in ("bf16", "fp8") else "fp32",
+        text_weights="bf16" if config.memory.text_weights == "bf16" else "fp32",
     )
     return plan.family.load(source)
 

@@ -13,6 +13,7 @@ from trainer.contracts.objective import Objective, Weighting
 from trainer.errors import ConfigError, some
 from trainer.registry import OBJECTIVES, WEIGHTINGS
 from trainer.sections import AdapterConfig
+from trainer.updates import table
 
 CHECKPOINT, WORD = "full", "textual_inversion"
 """The kinds whose result is no adapter's file. By name, as are those below: their modules need torch."""
@@ -52,6 +53,7 @@ def refuse(config: Config, *, family: Family, objective: str, processes: int = 1
         lambda: _convolutions(config.adapter),
         lambda: _rates(config, family, kind),
         lambda: _switches(config),
+        lambda: _course(config),
         lambda: _places(config, kind),
         lambda: _processes(config, kind, processes),
         lambda: _objective(config, objective),
@@ -111,6 +113,21 @@ def _switches(config: Config) -> Iterator[Finding]:
         )
     if times.distribution == "uniform" and (times.mean != 0.0 or times.std != 1.0):
         yield "timesteps.mean and std mean nothing for uniform", 'set timesteps.distribution = "logit_normal", or "edm"'
+
+
+def _course(config: Config) -> Iterator[Finding]:
+    """Of the rate over the run."""
+    schedule, known = config.schedule, table.known(config.optimizer.name)
+    averages = known is not None and known.averages
+    if schedule.name == "constant" and schedule.end:
+        yield "schedule.end means nothing for constant, which does not fall", 'set schedule.name, e.g. "cosine"'
+    if schedule.name != "cosine_restarts" and schedule.cycles != 1:
+        yield f"schedule.cycles means nothing for {schedule.name}", 'set schedule.name = "cosine_restarts"'
+    if averages and (schedule.name != "constant" or config.ema.decay):
+        yield (
+            f"optimizer.name: {config.optimizer.name} keeps an average of the weights by itself",
+            "leave out [ema], and all of [schedule] but warmup",
+        )
 
 
 def _processes(config: Config, kind: str, processes: int) -> Iterator[Finding]:

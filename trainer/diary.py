@@ -85,4 +85,6 @@ def opened(plan: Plan, parts: Assembled, *, reporter: Reporter, due: Due, step: 
         asked = validation.chosen(parts.dataset, plan.config.validation)
         shown = showing.show(plan, parts, reporter)
         shown.begin(step)
+        if 0 < step < plan.steps and sheets.is_due(plan, step) and not shown.sheet.has(step):
+            shown.add(step)  # It was stopped between the checkpoint and its pictures.
         yield Diary(plan, parts.oven, reporter, due, sink, add[0], add[1], add[2], asked, shown)

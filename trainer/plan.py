@@ -177,6 +177,7 @@ def make(path: Path, *, sets: Sequence[str] = (), preset: str = "", processes: i
     steps = config.train.steps or (config.train.epochs or _DEFAULT_EPOCHS) * per_epoch
     plan = Plan(path, config, family, base, prediction, dataset, (), num, per_epoch, steps, processes, reasons)
     _refuse_impossible(plan)
+    plan.sample_prompts()
     contradictions.refuse(config, family=family, objective=plan.objective, processes=processes)
     return replace(plan, notes=(*_base_notes(plan), *dataset.notes))
 

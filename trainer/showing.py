@@ -32,9 +32,12 @@ class Show:
         """Makes ready for a run that goes on from `step`, and the pictures before its first where it begins."""
         self.sheet.begin(step)
         is_wanted = sheets.grows(self.plan) or not self.parts.kind.reversible
-        if step == 0 and is_wanted and not self.sheet.has(0):
+        # An adapter can be switched off at any time: samples may be asked for, or change, when a run goes on.
+        can_be_made = step == 0 or (self.parts.kind.reversible and sheets.grows(self.plan))
+        if is_wanted and can_be_made and not self.sheet.has(0):
             self._say("before the first step")
-            self.sheet.add(0, self._without())
+            add = self.sheet.add if sheets.grows(self.plan) else self.sheet.keep
+            add(0, self._without())
 
     def add(self, step: int) -> Path:
         """A column of the sheet that grows."""

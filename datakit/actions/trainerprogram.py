@@ -65,6 +65,9 @@ def trainer_settings(project: Project, asked: Mapping[str, Any] | None = None) -
             hint = "dsk bakes its own export" if section == "dataset" else "bakes/ lists the results"
             raise ConfigError(f"{CONFIG_NAME} [{BAKE}.{section}]: '{ours[0]}' is not yours to set", hint=hint)
     preset = {PRESET: given[PRESET]} if given.get(PRESET) else {}
+    said = {**project.table(EXPORT), **project.table(EXPORT).get(FORMAT, {})}.get("batch_size")
+    if said == 1:  # The export does not write it, and a memory plan would take as many as fit.
+        tables["train"] = {"batch_size": said, **tables.get("train", {})}
     return {**preset, **tables, "dataset": {**tables.get("dataset", {}), **own}}
 
 

@@ -177,7 +177,7 @@ def test_estimates_grow_with_batch_area_and_rank(batch: int, rank: int, side: in
     least = taken(batch, rank, side)
     assert taken(batch + 1, rank, side) >= least
     assert taken(batch, rank + 1, side) >= least
-    assert taken(batch, rank, side + 1) > least
+    assert taken(batch, rank, side + 1) >= least
 
 
 def test_without_a_plan_nothing_is_saved() -> None:

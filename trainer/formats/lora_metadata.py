@@ -14,9 +14,11 @@ from trainer.formats import base_hashes, dataset_tables, network_args
 from trainer.formats.bake import Bake
 from trainer.formats.model_spec import minimum, model_spec
 from trainer.formats.origin import origin
+from trainer.run_sections import OptimizerConfig
+from trainer.updates import schedules, table
 
-_OPTIMIZERS = {"adamw": "torch.optim.adamw.AdamW"}
 _PRECISIONS = {"fp32": "no", "bf16": "bf16"}
+_SCHEDULERS = {"cosine_restarts": "cosine_with_restarts"}
 _KEPT = ("v2", "base_model_version", "network_module", "network_dim", "network_alpha", "network_args")
 """What readers need: kohya-ss/sd-scripts:library/train_util.py, SS_METADATA_MINIMUM_KEYS."""
 
@@ -71,7 +73,7 @@ def _course(bake: Bake) -> dict[str, object]:
 
 
 def _rates(bake: Bake) -> dict[str, object]:
-    optimizer = bake.config.optimizer
+    optimizer, schedule = bake.config.optimizer, bake.config.schedule
     first = optimizer.text_encoder_rate or optimizer.learning_rate
     second = optimizer.text_encoder_2_rate or first
     text = None if bake.config.adapter.text_targets == "none" else first if second == first else [first, second]
@@ -79,12 +81,19 @@ def _rates(bake: Bake) -> dict[str, object]:
         "learning_rate": optimizer.learning_rate,
         "unet_lr": optimizer.learning_rate,
         "text_encoder_lr": text,
-        "lr_warmup_steps": 0,
-        "lr_scheduler": "constant",
-        "optimizer": f"{_OPTIMIZERS[optimizer.name]}(weight_decay={optimizer.weight_decay})",
+        "lr_warmup_steps": schedules.warmup_steps(bake.steps, schedule),
+        "lr_scheduler": _SCHEDULERS.get(schedule.name, schedule.name),
+        "optimizer": _optimizer(optimizer),
         "max_grad_norm": optimizer.max_grad_norm,
         "scale_weight_norms": None,
     }
+
+
+def _optimizer(given: OptimizerConfig) -> str:
+    """As sd-scripts has it: the class's whole name, and what it is made with."""
+    kind = table.resolve(given.name)
+    arguments = {"weight_decay": given.weight_decay, **given.arguments}
+    return f"{kind.__module__}.{kind.__qualname__}({','.join(f'{key}={value}' for key, value in arguments.items())})"
 
 
 def _network(bake: Bake) -> dict[str, object]:
@@ -108,13 +117,13 @@ def _network(bake: Bake) -> dict[str, object]:
 
 def _numerics(bake: Bake) -> dict[str, object]:
     """How the numbers were made."""
-    train, noise = bake.config.train, bake.config.noise
+    train, noise, memory = bake.config.train, bake.config.noise, bake.config.memory
     return {
         "mixed_precision": _PRECISIONS[train.precision],
         "full_fp16": False,
         "fp8_base": False,
-        "fp8_base_unet": False,
-        "gradient_checkpointing": False,
+        "fp8_base_unet": memory.weights == "fp8",
+        "gradient_checkpointing": memory.checkpointing is True,
         "cache_latents": True,
         "lowram": False,
         "seed": train.seed,

@@ -60,7 +60,7 @@ STATES: Mapping[str, tuple[int, int]] = {
 }
 """Bytes that an optimizer remembers per number, and per row and column of a factored one; paged ones in main memory."""
 _UNKNOWN = (8, 0)
-_COMPANIONS: Mapping[str, int] = {"lokr": 2, "loha": 10, "dora": 18, "oft": 10}
+_COMPANIONS: Mapping[str, int] = {"lokr": 2, "loha": 3, "dora": 14, "oft": 14}
 """Bytes per number of an adapted weight that these keep for the way back: they make a change as large as it."""
 
 
@@ -202,8 +202,9 @@ def _step(config: Config, held: Sizes, *, family: Family, latents: int) -> dict[
         # Gradients come to be while activations, and casts, go: nearly all of the one or nearly all of the other.
         arithmetic = "fp32" if _arithmetic(config) == "fp32" else "bf16 weights"
         counted = max(counted - gradients, _line(family.name, kind, (arithmetic, True), pixels))
-    adapted = held.largest if is_again else trained.of("unet")
-    counted += adapted * _COMPANIONS.get(config.adapter.name, 0)
+    if kept := _COMPANIONS.get(config.adapter.name, 0):
+        # Made again, those of one block are there at once, and what they are made of.
+        counted += (kept + 11) * held.largest if is_again else kept * trained.of("unet")
     if trained.text:
         counted += _TEXT * _TOKENS * batch * held.text // 1000 + (held.text * 2 if memory.text_weights == "fp32" else 0)
     return {"gradients": gradients, "activations": counted, "counted": counted}

@@ -172,7 +172,8 @@ def _datasets(material: Material, found: Sequence[Place], is_absolute: bool) -> 
     common = material.common
     shared = {
         "resolution": list(common.sides_px),
-        "batch_size": common.batch_size,
+        # One is what readers take by themselves; written, it would overrule their own arguments.
+        **({"batch_size": common.batch_size} if common.batch_size > 1 else {}),
         **({name: getattr(common, name) for name in _BUCKETS} if common.enable_bucket else {"enable_bucket": False}),
     }
     for is_validation, is_masked in ((False, False), (False, True), (True, False)):
@@ -247,7 +248,7 @@ EXPORT = Export(
     name="kohya",
     target="sd-scripts",
     mends=frozenset({"multi-line-caption", "orphaned-caption"}),
-    version=4,
+    version=5,
     can=frozenset(
         {
             *("repeats", "loss-weight", "reg", "validation", "masks", "class-tokens", "resolution", "batch-size"),
