@@ -17,7 +17,6 @@ from trainer.formats.origin import origin
 from trainer.run_sections import OptimizerConfig
 from trainer.updates import schedules, table
 
-_PRECISIONS = {"fp32": "no", "bf16": "bf16"}
 _SCHEDULERS = {"cosine_restarts": "cosine_with_restarts"}
 _KEPT = ("v2", "base_model_version", "network_module", "network_dim", "network_alpha", "network_args")
 """What readers need: kohya-ss/sd-scripts:library/train_util.py, SS_METADATA_MINIMUM_KEYS."""
@@ -119,7 +118,7 @@ def _numerics(bake: Bake) -> dict[str, object]:
     """How the numbers were made."""
     train, noise, memory = bake.config.train, bake.config.noise, bake.config.memory
     return {
-        "mixed_precision": _PRECISIONS[train.precision],
+        "mixed_precision": "bf16" if train.precision == "bf16" else "no",
         "full_fp16": False,
         "fp8_base": False,
         "fp8_base_unet": memory.weights == "fp8",
