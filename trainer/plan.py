@@ -21,6 +21,7 @@ from trainer.data.sampler import Entry, num_batches
 from trainer.errors import ConfigError, nearest
 from trainer.memory import planning
 from trainer.memory.estimate import Stay
+from trainer.memory.planning import Settled
 from trainer.registry import ADAPTERS, FAMILIES, OBJECTIVES, WEIGHTINGS
 from trainer.sampling import prompts
 from trainer.sampling.prompts import Prompt
@@ -233,12 +234,29 @@ def _settled(config: Config, family: Family, base: BaseHeader | None) -> tuple[C
     dataset = items.find(_sets(config, family))
     largest_px = max(dataset.bucket_counts(), key=lambda size: size[0] * size[1], default=(0, 0))
     on_gpu = {"cuda": True, "cpu": False}.get(config.train.device)
-    settled = planning.settle(
-        config, family=family, base=base, largest_px=largest_px, on_gpu=on_gpu, stay=_staying(config, dataset)
-    )
-    if settled.config.train.batch_size > 1 and not config.train.batch_size:
-        dataset = items.find(_sets(settled.config, family))
-    return _with_rate(settled.config), settled.reasons, dataset
+
+    def settled(batch_size: int) -> Settled:
+        asked = _with_batch(config, batch_size)
+        stay = _staying(config, dataset)
+        return planning.settle(asked, family=family, base=base, largest_px=largest_px, on_gpu=on_gpu, stay=stay)
+
+    # What the dataset TOML says of batches counts, not what a plan would like.
+    named = _largest_batch(dataset)
+    made = settled(named if named > 1 else config.train.batch_size)
+    if made.config.train.batch_size > named:
+        dataset = items.find(_sets(made.config, family))
+        if (named := _largest_batch(dataset)) < made.config.train.batch_size:
+            made = settled(named)
+    return _with_rate(made.config), made.reasons, dataset
+
+
+def _largest_batch(dataset: Dataset) -> int:
+    return max((item.set.batch_size for item in dataset.trained), default=1)
+
+
+def _with_batch(config: Config, batch_size: int) -> Config:
+    train = msgspec.structs.replace(config.train, batch_size=batch_size)
+    return msgspec.structs.replace(config, train=train)
 
 
 def _tag_rule(config: Config, dataset: Dataset) -> TagRule:

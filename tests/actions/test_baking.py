@@ -45,6 +45,7 @@ def test_a_bake_stopped_by_ctrl_c_goes_on_and_is_entered_into_the_ledger(
     deadline = time.monotonic() + 60
     while not list(root.glob(".dsk/bakes/*/checkpoints/*")) and time.monotonic() < deadline and first.poll() is None:
         time.sleep(0.05)
+    assert first.poll() is None, first.communicate()[0].decode()
     os.killpg(first.pid, signal.SIGINT)
     said = first.communicate(timeout=60)[0].decode()
     assert first.returncode == 130, said

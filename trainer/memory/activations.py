@@ -12,9 +12,9 @@ Key = tuple[str, str, str, bool]
 
 STEP: dict[Key, Line] = {
     ("sdxl", "lora", "bf16", False): (4_555_612_348, 422_502),
-    ("sdxl", "lora", "bf16", True): (260_404_777, 46_425),
+    ("sdxl", "lora", "bf16", True): (212_590_623, 44_268),
     ("sdxl", "lora", "bf16 weights", False): (155_256_508, 422_502),
-    ("sdxl", "lora", "bf16 weights", True): (187_700_244, 41_349),
+    ("sdxl", "lora", "bf16 weights", True): (102_900_756, 41_449),
     ("sdxl", "lora", "fp32", False): (35_674_684, 845_964),
     ("sdxl", "lora", "fp32", True): (1_125_316, 95_066),
     ("sdxl", "full", "bf16", False): (5_203_584_700, 420_798),
@@ -48,3 +48,7 @@ STEP: dict[Key, Line] = {
     ("tiny", "full", "fp32", False): (433_175, 46_965),
     ("tiny", "full", "fp32", True): (84_396, 16_728),
 }
+"""SDXL at 512 and 1024 px, SD 1.5 at 384 and 512, tiny at 64 and 128, batch 1; a LoRA has rank 16. Linear: SDXL's LoRA
+in float32 at 512, 768 and 1024 px and with two pictures is off its line by 0.3 % at most. What LyCORIS' kinds take more
+was measured on SD 1.5, without and with checkpointing: LoKr 0.50 and 0.22 GB, LoHa 0.62 and 0.39, DoRA 3.7 and 0.81,
+OFT 1.6 without; 267 million numbers are adapted there."""

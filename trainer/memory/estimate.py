@@ -60,7 +60,7 @@ STATES: Mapping[str, tuple[int, int]] = {
 }
 """Bytes that an optimizer remembers per number, and per row and column of a factored one; paged ones in main memory."""
 _UNKNOWN = (8, 0)
-_COMPANIONS: Mapping[str, int] = {"lokr": 2, "loha": 3, "dora": 14, "oft": 14}
+_COMPANIONS: Mapping[str, int] = {"lokr": 2, "loha": 3, "dora": 14, "oft": 6}
 """Bytes per number of an adapted weight that these keep for the way back: they make a change as large as it."""
 
 

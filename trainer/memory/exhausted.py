@@ -11,7 +11,7 @@ from trainer.errors import OutOfMemoryError
 
 FULL = "full"
 _CPU = re.compile(r"not enough memory|can't allocate memory|DefaultCPUAllocator|std::bad_alloc", re.IGNORECASE)
-_ASKED = re.compile(r"allocate (?P<size>[\d.]+ ?[KMGT]?i?B|\d+ bytes)", re.IGNORECASE)
+_ASKED = re.compile(r"allocate (?P<size>\d+ bytes|[\d.]+ ?[KMGT]?i?B)", re.IGNORECASE)
 
 
 @contextmanager

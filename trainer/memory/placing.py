@@ -35,6 +35,25 @@ def using(model: Model, parts: Iterable[str]) -> Iterator[None]:
             torch.cuda.empty_cache()
 
 
+@contextmanager
+def aside(model: Model, parts: Iterable[str], *, for_bytes: int) -> Iterator[None]:
+    """Inside, these networks wait in main memory, where the GPU has not as much left as is needed; else they stay."""
+    if model.device.type != "cuda":
+        yield
+        return
+    torch.cuda.empty_cache()  # What torch holds and does not use counts as taken.
+    if torch.cuda.mem_get_info(model.device)[0] >= for_bytes:
+        yield
+        return
+    before = {part: model.place(part, torch.device("cpu")) for part in parts}
+    torch.cuda.empty_cache()
+    try:
+        yield
+    finally:
+        for part, device in before.items():
+            model.place(part, device)
+
+
 def text_parts(model: Model) -> tuple[str, ...]:
     """Names of the text encoders."""
     return tuple(model.token_embeddings)

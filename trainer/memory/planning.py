@@ -122,7 +122,7 @@ def settle(
         return Settled(_one_dtype(made), ())
     held = sizes.of(config.adapter, family=family, base=base)
     asked = partial(of_sizes, held=held, family=family, largest_px=largest_px, stay=stay)
-    return _planned(config, _Question(asked, held, largest_px or (0, 0), family, vram), stay=stay)
+    return _planned(config, _Question(asked, held, largest_px, family, vram), stay=stay)
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,7 @@ def _encoding(config: Config, question: _Question) -> Config:
 
 def _combinations(config: Config) -> Iterator[dict[str, _Way]]:
     """Values of all fields that are open, the fastest combination first."""
-    table_of = _EVERY | (_TRAINED if config.adapter.name == FULL else _FROZEN)
+    table_of = {**_EVERY, **(_TRAINED if config.adapter.name == FULL else _FROZEN)}
     open_fields = {field: ways for field, ways in table_of.items() if _get(config, field) == "auto"}
     if "memory.fused_backward" in open_fields and not _can_fuse(config):
         open_fields["memory.fused_backward"] = (_Way(False),)

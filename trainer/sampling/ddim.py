@@ -14,9 +14,13 @@ from PIL import Image
 
 from trainer.contracts.model import Condition, Geometry, Model
 from trainer.contracts.objective import NoisePath, Objective
-from trainer.memory.placing import text_parts, using
+from trainer.memory.placing import aside, text_parts, using
 from trainer.sampling.prompts import Prompt
 from trainer.seeds import normal
+
+
+DECODING_BYTES = 4500
+"""Of GPU memory that a VAE takes for each pixel that it makes, and a margin (measure_activations)."""
 
 
 @dataclass(frozen=True)
@@ -54,12 +58,15 @@ def pictures(
     with using(model, text_parts(model)):
         guides = [_guide(model, prompt, rescale=request.guidance_rescale) for prompt in request.prompts]
     clean = []
-    for prompt, guide in zip(request.prompts, guides, strict=True):
-        width, height = (side // stride_px for side in prompt.size_px)
-        noise = normal((model.latent_channels, height, width), prompt.seed, prompt.draw, "sample")
-        way = path.sampling_times(prompt.steps).tolist()
-        clean.append(denoise(model, objective, path, noise=noise[None].to(model.device), way=way, guide=guide))
-    with using(model, ("vae",)):
+    painters = [part for part in model.parts if part not in text_parts(model)]
+    with using(model, painters):
+        for prompt, guide in zip(request.prompts, guides, strict=True):
+            width, height = (side // stride_px for side in prompt.size_px)
+            noise = normal((model.latent_channels, height, width), prompt.seed, prompt.draw, "sample")
+            way = path.sampling_times(prompt.steps).tolist()
+            clean.append(denoise(model, objective, path, noise=noise[None].to(model.device), way=way, guide=guide))
+    largest = max(prompt.size_px[0] * prompt.size_px[1] for prompt in request.prompts)
+    with aside(model, painters, for_bytes=largest * DECODING_BYTES), using(model, ("vae",)):
         return [to_picture(model.decode(latents)[0]) for latents in clean]
 
 
