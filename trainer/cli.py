@@ -51,8 +51,10 @@ def run(config: Path, *, processes: int, dry_run: bool, restart: bool, **asked: 
     """Trains; goes on where the same command was stopped."""
     from trainer import plan
 
-    sets = _with_vram(asked["sets"], asked["vram"])
-    made = plan.make(config, sets=sets, preset=asked["preset"], processes=max(processes, _launched()))
+    sets, launched = _with_vram(asked["sets"], asked["vram"]), _launched()
+    # A launcher has the say: whoever it started starts no more.
+    count = launched if launched > 1 else processes
+    made = plan.make(config, sets=sets, preset=asked["preset"], processes=count)
     if dry_run:
         from trainer.describing import describe
 
@@ -61,11 +63,11 @@ def run(config: Path, *, processes: int, dry_run: bool, restart: bool, **asked: 
     from trainer.atomic import make_folder
 
     make_folder(made.output)
-    _require_extra()
-    if processes > 1:
+    if count > launched:
         from trainer.launching import launch
 
-        sys.exit(launch(_again(config, sets, preset=asked["preset"], restart=restart), processes))
+        sys.exit(launch(_again(config, sets, preset=asked["preset"], restart=restart), count))
+    _require_extra()
     from trainer.run import bake
 
     result = bake(made, _reporter(), restart=restart)

@@ -78,13 +78,13 @@ def opened(plan: Plan, parts: Assembled, *, reporter: Reporter, due: Due, step: 
         add = []
         for name in (STEPS, DRAWS, VALIDATION):
             log = LossLog(plan.output / name)
-            log.cut(step)
+            log.cut(step or -1)  # What was measured before the first step is measured again.
             add.append(stack.enter_context(log.appending()))
         sink = logs.make(plan, step=step)
         stack.callback(sink.close)
         asked = validation.chosen(parts.dataset, plan.config.validation)
         shown = showing.show(plan, parts, reporter)
         shown.begin(step)
-        if 0 < step < plan.steps and sheets.is_due(plan, step) and not shown.sheet.has(step):
+        if 0 < step < plan.steps and sheets.is_due(plan, step) and not shown.has(step):
             shown.add(step)  # It was stopped between the checkpoint and its pictures.
         yield Diary(plan, parts.oven, reporter, due, sink, add[0], add[1], add[2], asked, shown)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 from trainer import validation
 from trainer.assembling import Assembled
@@ -13,10 +14,13 @@ from trainer.data.pixels import fixed_views
 from trainer.loop import Oven
 from trainer.memory.placing import text_parts, using
 from trainer.plan import Plan
+from trainer.processes import Processes
 from trainer.progress import Reporter
 from trainer.signals import StopWish
 
 _GPU_BATCH = 4
+
+T = TypeVar("T")
 
 
 def fill(plan: Plan, parts: Assembled, *, reporter: Reporter, stop: StopWish) -> bool:
@@ -43,8 +47,7 @@ def _latents(plan: Plan, parts: Assembled, *, reporter: Reporter, stop: StopWish
     asked = validation.chosen(parts.dataset, plan.config.validation)
     wanted = [(item, view) for item in oven.items for view in fixed_views(item)]
     wanted += validation.looks(asked.held_out + asked.trained)
-    missing = {latents.key(*look): look for look in wanted if not latents.has(*look)}
-    todo = list(missing.values())[mine.rank :: mine.count]
+    todo = _share(mine, {latents.key(*look): look for look in wanted}, has=lambda look: latents.has(*look))
     size = plan.config.dataset.encode_batch or (1 if oven.model.device.type == "cpu" else _GPU_BATCH)
     is_done = _told(
         reporter, "encoding", len(todo), lambda tell: latents.fill(todo, batch_size=size, stop=stop, tell=tell)
@@ -59,12 +62,19 @@ def _texts(plan: Plan, parts: Assembled, *, reporter: Reporter, stop: StopWish) 
     texts, mine = oven.texts, oven.processes
     asked = validation.chosen(parts.dataset, plan.config.validation)
     known = dict.fromkeys(_known_prompts(oven) + validation.prompts(asked.held_out + asked.trained))
-    todo = [prompt for prompt in known if not texts.has(prompt)][mine.rank :: mine.count]
+    todo = _share(mine, {prompt: prompt for prompt in known}, has=texts.has)
     is_done = _told(reporter, "reading", len(todo), lambda tell: texts.fill(todo, stop=stop, tell=tell))
     is_everywhere = not mine.agree(not is_done)
     if texts.store is not None:
         texts.store.refresh()
     return is_everywhere
+
+
+def _share(mine: Processes, wanted: Mapping[str, T], *, has: Callable[[T], bool]) -> list[T]:
+    """What of it falls to this process. The first one tells what is missing: a faster one may have begun to fill."""
+    todo = list(wanted.values())
+    missing = mine.first([number for number, one in enumerate(todo) if not has(one)] if mine.is_main else [])
+    return [todo[number] for number in missing[mine.rank :: mine.count]]
 
 
 def _told(reporter: Reporter, name: str, num: int, work: Callable[[Callable[[int], None]], bool]) -> bool:

@@ -2,7 +2,8 @@
 
 accelerate's launcher alone would end with 1 however the run ended, show a traceback for each mistake in a config, and
 kill, half a minute after Ctrl-C, who is still saving. So the processes run `main` below: it tells how it ended in a
-file of its own, and to the launcher that all is well. Signals go from here to each process.
+file of its own, and to the launcher that all is well. Signals go from here to each process. accelerate's launcher
+itself runs in a process of its own, `accelerate` below, where it may complain of killed ones unheard.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import contextlib
 import importlib.util
 import io
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -21,7 +23,7 @@ import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -38,6 +40,8 @@ _GRACE_S = 15.0
 """After one has failed the others get so long to notice by themselves, and then end, whatever they wait for."""
 _LOOK_S = 0.2
 _HEARD = (signal.SIGINT, signal.SIGTERM)
+_NEEDED = ("torch", "accelerate")
+_PROGRAM = "from trainer.launching import accelerate; accelerate()"
 
 
 @dataclass(frozen=True)
@@ -54,10 +58,11 @@ def launch(arguments: Sequence[str], count: int) -> int:
 
     Where another failed before, it is that one's. SIGINT and SIGTERM are passed on. Raises MissingExtraError.
     """
-    if importlib.util.find_spec("accelerate") is None:
-        raise MissingExtraError(
-            "several processes need accelerate, which is not installed", hint="pip install 'dsk[train]'"
-        )
+    for name in _NEEDED:
+        if importlib.util.find_spec(name) is None:
+            raise MissingExtraError(
+                f"several processes need {name}, which is not installed", hint="pip install 'dsk[train]'"
+            )
     with tempfile.TemporaryDirectory(prefix="trainer-") as name, _signals() as heard:
         folder = Path(name)
         settings = folder / "accelerate.json"
@@ -66,17 +71,33 @@ def launch(arguments: Sequence[str], count: int) -> int:
         started = subprocess.Popen(
             command(arguments, settings), env=environment(os.environ, folder, count=count), start_new_session=True
         )
-        while started.poll() is None:
+        # Who outlives accelerate's launcher goes on to its end.
+        was_asked = False
+        while started.poll() is None or _left(folder):
             time.sleep(_LOOK_S)
+            was_asked |= bool(heard)
             if heard and len(_running(folder)) == count:
                 _pass_on(heard.pop(0), folder)
-        return _verdict(folder, count)
+        return _verdict(folder, count, was_asked=was_asked)
 
 
 def command(arguments: Sequence[str], settings: Path) -> list[str]:
     """The command line of accelerate's launcher, whose settings stand in a file, so that it looks for no other."""
-    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(settings)]
+    launcher = [sys.executable, "-c", _PROGRAM, "--config_file", str(settings)]
     return [*launcher, "--module", "trainer.launching", *arguments]
+
+
+def accelerate() -> NoReturn:
+    """`accelerate launch` with this process' arguments; that one of its processes was killed is told elsewhere."""
+    from accelerate.commands.launch import main as start
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+
+    logging.disable(logging.ERROR)
+    try:
+        start()
+    except ChildFailedError:
+        sys.exit(1)
+    sys.exit(0)
 
 
 def environment(own: Mapping[str, str], folder: Path, *, count: int) -> dict[str, str]:
@@ -93,7 +114,10 @@ def main() -> NoReturn:
         signal.signal(number, _stop_at_once)
     (folder / f"{rank}.running").write_text(str(os.getpid()))
     threading.Thread(target=_watch, args=(folder, rank), daemon=True).start()
-    end = _run(is_main=rank == 0)
+    end = End(InterruptedRun.exit_code)
+    with contextlib.suppress(KeyboardInterrupt):  # in its last moments
+        end = _run(is_main=rank == 0)
+    _hear_no_more()
     _leave(folder, rank, end)
 
 
@@ -137,12 +161,13 @@ def _run(*, is_main: bool) -> End:
 
 def _leave(folder: Path, rank: int, end: End) -> NoReturn:
     """Tells how it ended and goes at once: libraries that wait for lost processes at exit would wait long."""
+    for told in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):  # whoever read our output may be gone
+            told.flush()
     whole = folder / f"{rank}.ending"
-    whole.write_text(json.dumps(asdict(end)))
-    with contextlib.suppress(OSError):  # whoever read our output may be gone
-        sys.stdout.flush()
-        sys.stderr.flush()
-    whole.rename(folder / f"{rank}.ended")
+    with contextlib.suppress(OSError):  # so may the launcher, with its folder
+        whole.write_text(json.dumps(asdict(end)))
+        whole.rename(folder / f"{rank}.ended")
     os._exit(0)
 
 
@@ -168,6 +193,8 @@ def _is_alive(process: int) -> bool:
         return False
     except PermissionError:
         return True
+    with contextlib.suppress(OSError):  # where there is no /proc, nobody is taken for dead too early
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     return True
 
 
@@ -182,31 +209,45 @@ def _running(folder: Path) -> dict[int, int]:
     return {rank: int(text) for rank, text in texts.items() if text}
 
 
+def _left(folder: Path) -> list[int]:
+    """Process ids of those that have begun and not ended."""
+    running, ended = _running(folder), _ends(folder)
+    return [process for rank, process in running.items() if rank not in ended and _is_alive(process)]
+
+
 def _pass_on(number: int, folder: Path) -> None:
-    ended = _ends(folder)
-    for rank, process in _running(folder).items():
-        if rank not in ended:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process, number)
+    for process in _left(folder):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, number)
 
 
-def _verdict(folder: Path, count: int) -> int:
+def _verdict(folder: Path, count: int, *, was_asked: bool) -> int:
     """The exit code, and aloud what nobody has heard yet."""
     ends = _ends(folder)
     lost = [str(rank) for rank in range(count) if rank not in ends]
+    if lost and not was_asked:
+        # It was accelerate's launcher that stopped the others, before they missed who is lost.
+        stopped = {rank: end for rank, end in ends.items() if end.code == InterruptedRun.exit_code}
+        ends |= {rank: replace(end, code=LostProcessError.exit_code) for rank, end in stopped.items()}
     if lost:
         click.echo(f"error: process {', '.join(lost)} of {count} was killed, or never began", err=True)
         click.echo("hint: the system kills who takes too much memory; the last checkpoint is unharmed", err=True)
-    first = ends.get(0, End(1))
+    first = ends.get(0, End(LostProcessError.exit_code))
     causes = [end for end in ends.values() if end.code not in (0, LostProcessError.exit_code)]
     if first.code not in (0, LostProcessError.exit_code) or not causes:
-        return first.code or int(bool(lost))
+        return first.code or (LostProcessError.exit_code if lost else 0)
     click.echo(causes[0].said.rstrip(), err=True)
     return causes[0].code
 
 
 def _stop_at_once(number: int, frame: FrameType | None) -> None:
+    _hear_no_more()
     raise KeyboardInterrupt
+
+
+def _hear_no_more() -> None:
+    for number in _HEARD:
+        signal.signal(number, signal.SIG_IGN)
 
 
 @contextmanager

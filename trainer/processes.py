@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -181,6 +182,20 @@ def is_sharded(tensor: torch.Tensor) -> bool:
     return isinstance(tensor, DTensor)
 
 
+@contextmanager
+def exchanging() -> Iterator[None]:
+    """Raises LostProcessError where torch itself hears no more of another process, as a network in pieces may."""
+    import torch.distributed as dist
+
+    try:
+        yield
+    except RuntimeError as error:
+        # gloo's errors have no type of their own; they name the file they come from.
+        if isinstance(error, dist.DistError) or "/gloo/" in str(error):
+            raise _lost() from error
+        raise
+
+
 def _require_gpus(num: int) -> None:
     wanted = int(os.environ.get("LOCAL_WORLD_SIZE", os.environ["WORLD_SIZE"]))
     if wanted > num:
@@ -223,7 +238,11 @@ def _heard(exchange: Callable[[], T]) -> T:
     except torch.OutOfMemoryError:
         raise
     except RuntimeError as error:
-        raise LostProcessError(
-            "another process of this run has failed, or cannot be reached",
-            hint="what it says itself tells why; the last checkpoint is unharmed",
-        ) from error
+        raise _lost() from error
+
+
+def _lost() -> LostProcessError:
+    return LostProcessError(
+        "another process of this run has failed, or cannot be reached",
+        hint="what it says itself tells why; the last checkpoint is unharmed",
+    )

@@ -24,7 +24,7 @@ from trainer.memory import applying
 from trainer.memory.exhausted import explained
 from trainer.memory.placing import using
 from trainer.plan import Plan
-from trainer.processes import Processes, start
+from trainer.processes import Processes, exchanging, start
 from trainer.progress import QuietReporter, Reporter
 from trainer.run_sections import LogConfig
 from trainer.signals import StopWish, stop_wish
@@ -67,7 +67,7 @@ def bake(plan: Plan, reporter: Reporter, *, restart: bool = False) -> results.Re
     """
     processes = start(plan.config.train.device)
     told = reporter if processes.is_main else QuietReporter()
-    with _alone(plan, processes) as seen, stop_wish() as stop, _closed(told), explained(plan.config):
+    with _alone(plan, processes) as seen, stop_wish() as stop, _closed(told), explained(plan.config), exchanging():
         if processes.is_main:
             _clear(plan, restart=restart)
         processes.wait()

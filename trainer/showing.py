@@ -34,10 +34,16 @@ class Show:
         is_wanted = sheets.grows(self.plan) or not self.parts.kind.reversible
         # An adapter can be switched off at any time: samples may be asked for, or change, when a run goes on.
         can_be_made = step == 0 or (self.parts.kind.reversible and sheets.grows(self.plan))
-        if is_wanted and can_be_made and not self.sheet.has(0):
+        if is_wanted and can_be_made and not self.has(0):
             self._say("before the first step")
             add = self.sheet.add if sheets.grows(self.plan) else self.sheet.keep
             add(0, self._without())
+
+    def has(self, step: int) -> bool:
+        """Whether this column is there, where it is kept: a network in pieces is asked by all processes, or by none."""
+        oven = self.parts.oven
+        found = self.sheet.has(step)
+        return oven.processes.first(found) if oven.sharded else found
 
     def add(self, step: int) -> Path:
         """A column of the sheet that grows."""

@@ -1,13 +1,13 @@
-"""The speed of a training step beside sd-scripts': the same SDXL of random weights, pictures, precision and modules.
+"""The speed of a training step beside sd-scripts': the same base of random weights, pictures, precision and modules.
 
     PEER_SD_SCRIPTS=CHECKOUT PEER_SD_SCRIPTS_PYTHON=PYTHON python -m tests.benchmarks.bench_train [--steps N] [--skip N]
 
-Both train a LoRA of rank 16 on the UNet's attention and feed-forward layers (sd-scripts' own choice, 722 modules) in
-bf16, base and adapter too, with latents and text states cached, SDPA and AdamW, one process at a time, in turns.
-Random weights give meaningless losses and true speeds. On a GPU: 1024 px, batch 1 and 4, with and without
-checkpointing, and ours compiled; else 256 px, batch 1, checkpointing. The floor is the FLOPs of a step (torch's own
-count) over what the device reaches in a large product of matrices of that precision. Prints Markdown. Needs 15 GB of
-disk and 20 GB of memory.
+Both train a LoRA of rank 16 on the UNet's attention and feed-forward layers (sd-scripts' own choice, 722 modules of
+SDXL), with latents and text states cached (its SD 1.5 reads texts anew), SDPA and AdamW, one process at a time, in
+turns. Random weights give meaningless losses and true speeds. On a GPU: SDXL at 1024 px in bf16, base and adapter too,
+batch 1 and 4, with and without checkpointing, and ours compiled. Else in float32, which most CPUs are fastest in:
+SD 1.5 and SDXL at 256 px, batch 1. The floor is the FLOPs of a step, as torch counts them, over what the device reaches
+in a large product of matrices. Prints Markdown. Needs 10 GB of disk, and for SDXL on the CPU 20 GB of memory.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ _PICTURES = 8
 class Row:
     """One comparison."""
 
+    family: str
     name: str
     size_px: int
     batch: int
@@ -54,22 +55,25 @@ def main() -> None:
     steps, skip = asked.steps or (35 if on_gpu else 6), asked.skip or (5 if on_gpu else 2)
     with tempfile.TemporaryDirectory() as place:
         work = Path(place)
-        base = _material(work)
         print(f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}", flush=True)
         for row in _rows(on_gpu):
             if asked.only in row.name:
-                _compare(work, base, row, steps=steps, skip=skip, rounds=asked.rounds)
+                _compare(work, _material(work, row.family), row, steps=steps, skip=skip, rounds=asked.rounds)
 
 
 def _rows(on_gpu: bool) -> list[Row]:
     if not on_gpu:
-        return [Row("256 px, batch 1, checkpointing", 256, 1, True), Row("256 px, batch 1", 256, 1, False)]
+        return [
+            Row("sd15", "SD 1.5, 256 px, batch 1", 256, 1, False),
+            Row("sd15", "SD 1.5, 256 px, batch 1, checkpointing", 256, 1, True),
+            Row("sdxl", "SDXL, 256 px, batch 1, checkpointing", 256, 1, True),
+        ]
     plain = [
-        Row(f"1024 px, batch {batch}{', checkpointing' if saving else ''}", 1024, batch, saving)
+        Row("sdxl", f"SDXL, 1024 px, batch {batch}{', checkpointing' if saving else ''}", 1024, batch, saving)
         for batch in (1, 4)
         for saving in (False, True)
     ]
-    return [*plain, Row("1024 px, batch 1, compiled", 1024, 1, False, True)]
+    return [*plain, Row("sdxl", "SDXL, 1024 px, batch 1, compiled", 1024, 1, False, True)]
 
 
 def _has_gpu() -> bool:
@@ -78,25 +82,27 @@ def _has_gpu() -> bool:
     return torch.cuda.is_available()
 
 
-def _material(work: Path) -> Path:
+def _material(work: Path, family: str) -> Path:
     """The checkpoint and the tokenizers, made in a process of its own so that no memory of it stays here."""
-    made = f"from tests.benchmarks.bench_train import make_material; make_material({str(work)!r})"
-    subprocess.run([sys.executable, "-c", made], cwd=ROOT, check=True)
-    return work / "sdxl.safetensors"
+    path = work / f"{family}.safetensors"
+    if not path.exists():
+        made = f"from tests.benchmarks.bench_train import make_material; make_material({str(work)!r}, {family!r})"
+        subprocess.run([sys.executable, "-c", made], cwd=ROOT, check=True)
+    return path
 
 
-def make_material(place: str) -> None:
-    """Writes sdxl.safetensors (fp16, random weights) and sd-scripts' tokenizer folders."""
+def make_material(place: str, family: str) -> None:
+    """Writes `<family>.safetensors` (fp16, random weights) and sd-scripts' tokenizer folders."""
     import torch
 
     from tests.benchmarks.check_gpu import write_whole
     from trainer.families._clip_text import tokenizer_files
 
     torch.set_num_threads(os.cpu_count() or 1)
-    write_whole("sdxl", Path(place, "sdxl.safetensors"), prediction="epsilon")
+    write_whole(family, Path(place, f"{family}.safetensors"), prediction="epsilon")
     for name in _TOKENIZERS:
         folder = Path(place, "tokenizers", name)
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         for file, content in tokenizer_files("<|endoftext|>").items():
             (folder / file).write_bytes(content)
 
@@ -158,7 +164,7 @@ def _pictures(folder: Path, row: Row) -> Path:
 
 
 def _ours(folder: Path, base: Path, row: Row, *, pictures: Path, steps: int) -> list[str]:
-    config = folder / "config.toml"
+    config, precision = folder / "config.toml", "bf16" if _has_gpu() else "fp32"
     config.write_text(
         f"""[model]
 base = "{base}"
@@ -170,10 +176,10 @@ alpha = 8.0
 targets = "kohya"
 [train]
 steps = {steps}
-precision = "bf16"
+precision = "{precision}"
 [memory]
-weights = "bf16"
-adapter_weights = "bf16"
+weights = "{precision}"
+adapter_weights = "{precision}"
 checkpointing = {str(row.checkpointing).lower()}
 compile = {str(row.compile).lower()}
 [sample]
@@ -190,7 +196,10 @@ dir = "{folder / "ours"}"
 
 def _theirs(folder: Path, base: Path, row: Row, *, pictures: Path, steps: int) -> list[str]:
     python = os.environ.get("PEER_SD_SCRIPTS_PYTHON", sys.executable)
-    flags = "--network_train_unet_only --cache_latents --cache_text_encoder_outputs --full_bf16 --sdpa --no_half_vae"
+    flags = ["--network_train_unet_only", "--cache_latents", "--sdpa"]
+    flags += ["--cache_text_encoder_outputs", "--no_half_vae"] if row.family == "sdxl" else []
+    flags += ["--full_bf16"] if _has_gpu() else []
+    flags += ["--gradient_checkpointing"] if row.checkpointing else []
     values = {
         "pretrained_model_name_or_path": base,
         "tokenizer_cache_dir": folder.parent / "tokenizers",
@@ -199,7 +208,7 @@ def _theirs(folder: Path, base: Path, row: Row, *, pictures: Path, steps: int) -
         "network_module": "networks.lora",
         "network_dim": 16,
         "network_alpha": 8,
-        "mixed_precision": "bf16",
+        "mixed_precision": "bf16" if _has_gpu() else "no",
         "max_train_steps": steps,
         "optimizer_type": "AdamW",
         "learning_rate": "1e-4",
@@ -209,21 +218,20 @@ def _theirs(folder: Path, base: Path, row: Row, *, pictures: Path, steps: int) -
         "max_data_loader_n_workers": 0,
     }
     named = [word for key, value in values.items() for word in (f"--{key}", str(value))]
-    saving = ["--gradient_checkpointing"] if row.checkpointing else []
-    return [
-        *(python, "sd-scripts", os.environ["PEER_SD_SCRIPTS"], "sdxl_train_network.py"),
-        *(*named, *flags.split(), *saving),
-    ]
+    script = "sdxl_train_network.py" if row.family == "sdxl" else "train_network.py"
+    return [python, "sd-scripts", os.environ["PEER_SD_SCRIPTS"], script, *named, *flags]
 
 
 def _floor_s(row: Row) -> float:
     """The step's FLOPs at the speed of one large product of matrices."""
-    code = f"from tests.benchmarks.bench_train import print_floor; print_floor({row.size_px}, {row.batch})"
+    code = (
+        f"from tests.benchmarks.bench_train import print_floor; print_floor({row.family!r}, {row.size_px}, {row.batch})"
+    )
     told = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True)
     return float(told.stdout.split()[-1])
 
 
-def print_floor(size_px: int, batch: int) -> None:
+def print_floor(family: str, size_px: int, batch: int) -> None:
     """FLOPs forward, and as many again for the gradient of the inputs; that of the frozen weights is not taken."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
@@ -232,11 +240,13 @@ def print_floor(size_px: int, batch: int) -> None:
     from trainer.families._single_file import shipped
 
     with torch.device("meta"):
-        unet = _networks._make("unet", shipped("sdxl")["unet"])
+        settings = shipped(family)["unet"]
+        unet = _networks._make("unet", settings)
         side = size_px // 8
         added = {"text_embeds": torch.empty(batch, 1280), "time_ids": torch.empty(batch, 6)}
         with FlopCounterMode(display=False) as counter, torch.no_grad():
-            unet(torch.empty(batch, 4, side, side), 1, torch.empty(batch, 77, 2048), added_cond_kwargs=added)
+            texts = torch.empty(batch, 77, settings["cross_attention_dim"])
+            unet(torch.empty(batch, 4, side, side), 1, texts, added_cond_kwargs=added)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     torch.set_num_threads(os.cpu_count() or 1)
     print(2 * counter.get_total_flops() / _flops_per_s(device))

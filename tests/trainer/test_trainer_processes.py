@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trainer import launching, processes
+from trainer.errors import LostProcessError
 from trainer.processes import Processes
 
 COUNT = 2
@@ -40,6 +41,13 @@ def test_alone_everything_is_as_it_was() -> None:
     assert [alone.first({"a": 1}), *alone.every([1])] == [{"a": 1}, [1]]
     alone.wait()
     alone.end()
+
+
+def test_what_torch_says_of_lost_processes_is_told_apart() -> None:
+    with pytest.raises(LostProcessError), processes.exchanging():
+        raise RuntimeError("[/build/third_party/gloo/gloo/transport/tcp/pair.cc:537] Read error: Connection reset")
+    with pytest.raises(RuntimeError, match="shapes"), processes.exchanging():
+        raise RuntimeError("shapes do not fit")
 
 
 def test_the_launcher_sees_no_settings_of_the_person(tmp_path: Path) -> None:

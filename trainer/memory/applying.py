@@ -108,4 +108,18 @@ def _compile(network: nn.Module) -> None:
     settings.recompile_limit = max(settings.recompile_limit, _RECOMPILATIONS)
     blocks = [module for module in network.modules() if type(module).__name__ in _REPEATED]
     for block in blocks or [network]:
-        block.compile()
+        block.forward = _Compiled(torch.compile(block.forward))
+
+
+class _Compiled:
+    """A compiled forward that never sees rows [B, N, D] out of order.
+
+    torch 2.13's inductor takes them, on the CPU at least, and gets the gradient of its input wrong: SD 1.5's blocks
+    read a picture whose axes were swapped.
+    """
+
+    def __init__(self, run: Callable[..., Any]) -> None:
+        self.run = run
+
+    def __call__(self, hidden: torch.Tensor, *arguments: Any, **named: Any) -> Any:
+        return self.run(hidden.contiguous() if hidden.dim() == 3 else hidden, *arguments, **named)

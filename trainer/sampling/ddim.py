@@ -18,7 +18,6 @@ from trainer.memory.placing import aside, text_parts, using
 from trainer.sampling.prompts import Prompt
 from trainer.seeds import normal
 
-
 DECODING_BYTES = 4500
 """Of GPU memory that a VAE takes for each pixel that it makes, and a margin (measure_activations)."""
 

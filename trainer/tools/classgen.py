@@ -25,6 +25,7 @@ from trainer.contracts.objective import NoisePath, Objective
 from trainer.data.wildcards import chosen
 from trainer.errors import InterruptedRun, StateError
 from trainer.lock import exclusive
+from trainer.memory.placing import using
 from trainer.plan import Plan
 from trainer.registry import OBJECTIVES
 from trainer.sampling import ddim, grid
@@ -104,7 +105,7 @@ def make(
     Raises StateError where another request's pictures lie there, InterruptedRun where `stop` says so, WriteError.
     """
     make_folder(folder)
-    with exclusive(folder):
+    with exclusive(folder), using(painter.model, (*painter.model.parts, "vae")):
         remove_leftovers(folder, "*")
         every = wanted(request)
         todo = [one for one in every if not _is_there(folder, one, facts=_facts(painter, request, one))]
