@@ -26,7 +26,10 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-COLUMNS = ("run", "dsk s/step", "sd-scripts s/step", "dsk's speed", "dsk peak GB", "sd-scripts peak GB", "floor s/step")
+COLUMNS = (
+    *("run", "dsk s/step", "sd-scripts s/step", "dsk's speed", "dsk processor s/step", "sd-scripts processor s/step"),
+    *("dsk peak GB", "sd-scripts peak GB", "floor s/step"),
+)
 _TOKENIZERS = ("openai_clip-vit-large-patch14", "laion_CLIP-ViT-bigG-14-laion2B-39B-b160k")
 _PICTURES = 8
 
@@ -115,20 +118,21 @@ def _compare(work: Path, base: Path, row: Row, *, steps: int, skip: int, rounds:
         found["ours"].append(_run(folder, _ours(folder, base, row, pictures=pictures, steps=steps)))
         if os.environ.get("PEER_SD_SCRIPTS"):
             found["sd-scripts"].append(_run(folder, _theirs(folder, base, row, pictures=pictures, steps=steps)))
-    medians = {who: [statistics.median(one["steps_s"][skip:]) for one in runs] for who, runs in found.items() if runs}
-    peaks = {who: max(one["peak_bytes"] for one in runs) / 1e9 for who, runs in found.items() if runs}
-    ours = statistics.median(medians["ours"])
-    theirs = statistics.median(medians["sd-scripts"]) if "sd-scripts" in medians else float("nan")
-    cells = (
-        f"{ours:.3f}",
-        f"{theirs:.3f}",
-        f"{theirs / ours:.2f}",
-        f"{peaks['ours']:.1f}",
-        f"{peaks.get('sd-scripts', float('nan')):.1f}",
-        f"{_floor_s(row):.3f}",
-    )
+    ours, theirs = (_medians(found[who], skip) for who in ("ours", "sd-scripts"))
+    pairs = [f"{ours[0]:.3f}", f"{theirs[0]:.3f}", f"{theirs[0] / ours[0]:.2f}", f"{ours[1]:.3f}", f"{theirs[1]:.3f}"]
+    cells = (*pairs, f"{ours[2]:.1f}", f"{theirs[2]:.1f}", f"{_floor_s(row):.3f}")
     device = found["ours"][0]["device"]
     print(f"| {row.name} ({device}) | {' | '.join(cells)} |", flush=True)
+
+
+def _medians(runs: Sequence[dict[str, Any]], skip: int) -> tuple[float, float, float]:
+    """Seconds of a step, of a step's processor time, and the peak in GB."""
+    if not runs:
+        return (float("nan"),) * 3
+    seconds = [
+        statistics.median(step for one in runs for step in one[name][skip:]) for name in ("steps_s", "processor_s")
+    ]
+    return seconds[0], seconds[1], max(one["peak_bytes"] for one in runs) / 1e9
 
 
 def _run(folder: Path, arguments: Sequence[str]) -> dict[str, Any]:

@@ -4,8 +4,8 @@
     train_process.py ANSWER sd-scripts CHECKOUT ARGUMENTS...
 
 A step lasts from the end of one update of the weights to the end of the next: sd-scripts' call of AdamW's `step`, our
-updater's `update`. The answer is JSON: `steps_s`, all but the first's,
-`peak_bytes` of the GPU, or of the process where there is none, and `device`.
+updater's `update`. The answer is JSON: `steps_s`, without the first; `processor_s`, the same in time of all cores
+together; `peak_bytes` of the GPU, or of the process where there is none; `device`; `torch`.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ def main(answer: str, who: str, *arguments: str) -> None:
     on_gpu = torch.cuda.is_available()
     peak = torch.cuda.max_memory_allocated() if on_gpu else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     told = {
-        "steps_s": [after - before for before, after in pairwise(moments)],
+        "steps_s": [after[0] - before[0] for before, after in pairwise(moments)],
+        "processor_s": [after[1] - before[1] for before, after in pairwise(moments)],
         "peak_bytes": peak,
         "device": torch.cuda.get_device_name() if on_gpu else "CPU",
         "torch": torch.__version__,
@@ -56,15 +57,15 @@ def main(answer: str, who: str, *arguments: str) -> None:
     Path(answer).write_text(json.dumps(told))
 
 
-def watched(kind: type, name: str) -> list[float]:
-    """The moments at which this method of the class came to its end, filled while it runs."""
-    moments: list[float] = []
+def watched(kind: type, name: str) -> list[tuple[float, float]]:
+    """The moments at which this method of the class came to its end, and the processor time spent until then."""
+    moments: list[tuple[float, float]] = []
     real = getattr(kind, name)
 
     @functools.wraps(real)
     def timed(self: object, *given: object, **named: object) -> object:
         found = real(self, *given, **named)
-        moments.append(time.perf_counter())
+        moments.append((time.perf_counter(), time.process_time()))
         return found
 
     setattr(kind, name, timed)
