@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-peers bench bench-import bench-history bench-stages bench-looks bench-tags bench-lint bench-export bench-cache lint docs clean distclean
+.PHONY: help demo test test-slow test-peers bench bench-import bench-history bench-stages bench-looks bench-tags bench-lint bench-export bench-cache bench-train lint docs clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -57,6 +57,9 @@ bench-export: $(STAMP) ## export of 10,000 items elsewhere: the first time, agai
 
 bench-cache: $(STAMP) ## 1,000 cached latents against a .npz file each, and the start with 100,000
 	@$(BIN)/python -m tests.benchmarks.bench_cache $(ARGS)
+
+bench-train: $(STAMP) ## a training step beside sd-scripts' (PEER_SD_SCRIPTS, PEER_SD_SCRIPTS_PYTHON)
+	@$(BIN)/python -m tests.benchmarks.bench_train $(ARGS)
 
 lint: $(STAMP) ## ruff, mypy --strict, the import contracts
 	$(BIN)/ruff check .

@@ -83,6 +83,12 @@ def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
         _sync(path.parent)
 
 
+def remove_file(path: Path) -> None:
+    """Removes a file, if it is there. Raises WriteError."""
+    with _told(path):
+        path.unlink(missing_ok=True)
+
+
 def remove_folder(path: Path) -> None:
     """Removes a folder and all in it. Raises WriteError."""
     with _told(path):

@@ -175,7 +175,7 @@ def _step(oven: Oven, number: int, *, epoch: int, draws: tuple[tuple[Draw, ...],
     if not math.isfinite(norm):
         raise DivergedError(
             f"the loss is no number at step {number} (loss {total}, gradient {norm})",
-            hint="lower optimizer.learning_rate, or use precision fp32; the last checkpoint is unharmed",
+            hint="lower optimizer.learning_rate, or use train.precision fp32, and begin anew with --restart",
         )
     if oven.ema:
         oven.ema.update(number)

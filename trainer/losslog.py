@@ -27,7 +27,7 @@ class LossLog:
         """Forgets what came after `step`: those steps will be done again."""
         make_folder(self.path.parent)
         lines = self.path.read_bytes().splitlines(keepends=True) if self.path.is_file() else []
-        write_file(self.path, b"".join(line for line in lines if _step_of(line) <= step))
+        write_file(self.path, b"".join(line for line in lines if line.endswith(b"\n") and _step_of(line) <= step))
 
     @contextmanager
     def appending(self) -> Iterator[AddRow]:
@@ -39,8 +39,11 @@ class LossLog:
             os.close(handle)
 
     def _append(self, handle: int, row: Mapping[str, Any]) -> None:
+        line = (json.dumps(row) + "\n").encode()
         try:
-            os.write(handle, (json.dumps(row) + "\n").encode())
+            # A disk that is nearly full takes a part of it and says nothing.
+            while line:
+                line = line[os.write(handle, line) :]
         except OSError as error:
             reason = error.strerror or str(error)
             raise WriteError(f"{self.path}: cannot be written ({reason})", hint="check free space") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from safetensors import safe_open
 
 from trainer import assembling, bases, recipe, sheets
 from trainer.assembling import Assembled
+from trainer.atomic import remove_file, remove_folder
 from trainer.contracts.adapter import Adapter, Attached
 from trainer.contracts.model import Model, Prediction, SaveAs
 from trainer.errors import LoraFileError
@@ -48,6 +50,14 @@ def save(
         says = Prediction(plan.objective, plan.zero_terminal_snr)
         plan.family.save(parts.oven.model, path, SaveAs(plan.layout, dtype, metadata, says))
     return path
+
+
+def discard_on_the_way(plan: Plan) -> None:
+    """Removes the results of steps on the way. Raises WriteError."""
+    name = re.compile(re.escape(plan.config.output.name) + r"-step-[0-9]{8,}(\.safetensors)?")
+    for path in plan.output.iterdir():
+        if name.fullmatch(path.name):
+            remove_folder(path) if path.is_dir() else remove_file(path)
 
 
 def weights_sha256(path: Path) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import time
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -82,9 +81,9 @@ def versions() -> dict[str, str]:
 def make(plan: Plan, parts: Assembled, *, progress: Progress, made: Path, picture: Path) -> Result:
     """All of it, from what the run wrote down. Raises WriteError."""
     oven, folder = parts.oven, plan.output
-    rows = read_rows(folder / STEPS)
-    most = max(1, min(_FEW_STEPS, len(rows) // 4))
-    losses = [float(row["loss"]) for row in rows]
+    # A person may have removed the log of a run that goes on.
+    losses = [float(row["loss"]) for row in read_rows(folder / STEPS)] or list(progress.losses)
+    most = max(1, min(_FEW_STEPS, len(losses) // 4))
     grid = folder / "samples" / "grid.png"
     hard = imagelosses.write(folder, oven.items, root=plan.path.parent)
     return Result(
@@ -99,7 +98,7 @@ def make(plan: Plan, parts: Assembled, *, progress: Progress, made: Path, pictur
         image_losses=hard.relative_to(folder).as_posix(),
         weights_sha256=products.weights_sha256(made),
         seconds=round(progress.seconds, 3),
-        started=_utc(time.time() - progress.seconds),
+        started=_utc(made.stat().st_mtime - progress.seconds),
         images=len(oven.items),
         held_out=len(plan.dataset.items) - len(plan.trained),
         seed=plan.config.train.seed,
@@ -137,7 +136,9 @@ def facts(plan: Plan, parts: Assembled, *, finished_s: float, progress: Progress
             started_s=finished_s - progress.seconds,
             finished_s=finished_s,
             steps=progress.step,
-            epochs=plan.epochs,
+            epochs=-(-progress.step // plan.steps_per_epoch),
+            total_steps=plan.steps,
+            total_epochs=plan.epochs,
             batches_per_epoch=plan.batches_per_epoch,
         )
     )

@@ -13,9 +13,9 @@ from pathlib import Path
 import msgspec
 import torch
 
-from trainer import assembling, diary, filling, loop, products, results, sharding, showing, state
+from trainer import assembling, diary, filling, imagelosses, loop, products, results, sharding, showing, state
 from trainer.assembling import Assembled
-from trainer.atomic import make_folder, remove_leftovers
+from trainer.atomic import make_folder, remove_file, remove_leftovers
 from trainer.due import Due
 from trainer.errors import InterruptedRun, StateError
 from trainer.lock import exclusive
@@ -108,6 +108,11 @@ def _clear(plan: Plan, *, restart: bool) -> None:
         remove_leftovers(plan.output, name)
     if restart:
         state.discard(plan.output / "checkpoints")
+        products.discard_on_the_way(plan)
+    if state.is_none(plan.output / "checkpoints"):
+        # What is told of a result that this run will replace; the result itself stays until then.
+        for name in ("result.json", imagelosses.NAME, f"samples/{showing.BEFORE_AFTER}"):
+            remove_file(plan.output / name)
 
 
 @contextmanager
@@ -155,10 +160,10 @@ def _train(run: Run, progress: state.Progress) -> state.Progress:
     plan, total = run.plan, run.plan.steps
     watch, due = Watch(plan.config.train.divergence, progress.watch), Due(plan, run.oven.processes)
     saved = progress.step
-    opened = diary.opened(plan, run.parts, reporter=run.reporter, due=due, step=progress.step)
+    opened = diary.opened(plan, run.parts, reporter=run.reporter, due=due, step=progress.step, stop=run.stop)
     with opened if run.looks else nullcontext() as book:
-        if book and not progress.step:
-            book.look(0)
+        if book:
+            book.look(progress.step)  # Of a run that goes on: what it was stopped before, or in.
         run.reporter.begin("baking", done=progress.step, total=total)
         for step in loop.train(run.oven, done=progress.step, total=total, stop=run.stop):
             watch.see(step.number, step.loss)
@@ -166,7 +171,10 @@ def _train(run: Run, progress: state.Progress) -> state.Progress:
             if book:
                 book.add(step)
             run.reporter.advance(loss=step.loss)
-            if due.save(step.number) and step.number < total:
+            # Before what is looked at: a run that is killed there has lost nothing.
+            if due.save(step.number) or step.number == total:
+                if book:
+                    book.flush()
                 saved = _save(run, progress)
             if book:
                 book.look(step.number)

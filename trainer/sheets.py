@@ -7,7 +7,7 @@ Of the growing one every column is a folder `step-<number>` of PNGs, one a row, 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from trainer.plan import Plan
 from trainer.recipe import Recipe
 from trainer.sampling import ddim, grid, legend
 from trainer.sampling.prompts import Prompt
+from trainer.signals import never
 
 GRID = "grid.png"
 MOST_COLUMNS = 12
@@ -46,16 +47,27 @@ def grows(plan: Plan) -> bool:
     return bool(plan.config.sample.every or plan.config.sample.every_epochs)
 
 
-def pictures(plan: Plan, model: Model, recipe: Recipe, *, wanted: ddim.Request) -> list[Image.Image]:
-    """One picture per prompt, of the model as it is now."""
-    return ddim.pictures(model, recipe.objective, recipe.path, request=wanted, stride_px=plan.family.latent_stride_px)
+def pictures(
+    plan: Plan, model: Model, recipe: Recipe, *, wanted: ddim.Request, stop: Callable[[], bool] = never
+) -> list[Image.Image]:
+    """One picture per prompt, of the model as it is now; none where `stop()` came true meanwhile."""
+    stride_px = plan.family.latent_stride_px
+    return ddim.pictures(model, recipe.objective, recipe.path, request=wanted, stride_px=stride_px, stop=stop)
 
 
-def without(plan: Plan, model: Model, recipe: Recipe, *, adapter: Attached, wanted: ddim.Request) -> list[Image.Image]:
+def without(
+    plan: Plan,
+    model: Model,
+    recipe: Recipe,
+    *,
+    adapter: Attached,
+    wanted: ddim.Request,
+    stop: Callable[[], bool] = never,
+) -> list[Image.Image]:
     """The same without the adapter. Raises StateError where it cannot be switched off."""
     adapter.enable(False)
     try:
-        return pictures(plan, model, recipe, wanted=wanted)
+        return pictures(plan, model, recipe, wanted=wanted, stop=stop)
     finally:
         adapter.enable(True)
 
@@ -116,7 +128,8 @@ class Growing:
             make_folder(aside)
             for number in others:
                 self._path(number).rename(aside / self._path(number).name)
-        if self.steps():
+        # The pictures before the first step are no sheet: they are kept for the one at the end, too.
+        if any(self.steps()):
             self.draw()
         else:
             (self.folder / GRID).unlink(missing_ok=True)

@@ -22,6 +22,11 @@ class StopWish:
         return self.made
 
 
+def never() -> bool:
+    """What is not to be stopped."""
+    return False
+
+
 @contextmanager
 def stop_wish() -> Iterator[StopWish]:
     """Notes the first signal; a second one acts as it did before, at once."""

@@ -90,6 +90,11 @@ def latest(folder: Path) -> Checkpoint | None:
     return _read(paths[-1]) if paths else None
 
 
+def is_none(folder: Path) -> bool:
+    """Whether there is no checkpoint in `folder`."""
+    return not _paths(folder)
+
+
 def prune(folder: Path, keep: int) -> None:
     """Removes all but the last `keep` checkpoints."""
     for path in _paths(folder)[:-keep]:

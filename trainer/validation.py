@@ -13,7 +13,7 @@ pictures. The kind of loss and the weight of each noise level are the run's own.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -26,6 +26,7 @@ from trainer.data.pixels import View, fixed_views, geometry_of
 from trainer.loop import Batch, Oven
 from trainer.run_sections import ValidationConfig
 from trainer.seeds import normal, seed_for
+from trainer.signals import never
 
 
 @dataclass(frozen=True)
@@ -79,22 +80,26 @@ def prompts(items: Iterable[Item]) -> list[str]:
     return list(dict.fromkeys(_prompt(item) for item in items))
 
 
-def measure_both(oven: Oven, asked: Asked) -> dict[str, float]:
-    """Mean losses by name: `held_out` and `trained`, and their `gap` where both are there."""
-    means = {
-        name: measure(oven, items, asked.rule)
-        for name, items in (("held_out", asked.held_out), ("trained", asked.trained))
-        if items
-    }
+def measure_both(oven: Oven, asked: Asked, *, stop: Callable[[], bool] = never) -> dict[str, float]:
+    """Mean losses by name: `held_out` and `trained`, and their `gap` where both are there.
+
+    Nothing where `stop()` came true meanwhile.
+    """
+    means: dict[str, float] = {}
+    for name, items in (("held_out", asked.held_out), ("trained", asked.trained)):
+        if items:
+            means[name] = measure(oven, _until(stop, items), asked.rule)
+            if stop():
+                return {}
     return {**means, "gap": means["held_out"] - means["trained"]} if len(means) == 2 else means
 
 
-def measure(oven: Oven, items: Sequence[Item], rule: ValidationConfig) -> float:
+def measure(oven: Oven, items: Iterable[Item], rule: ValidationConfig) -> float:
     """The mean loss of these pictures, as `measured`."""
     return measured(oven, items, rule).mean
 
 
-def measured(oven: Oven, items: Sequence[Item], rule: ValidationConfig) -> Measured:
+def measured(oven: Oven, items: Iterable[Item], rule: ValidationConfig) -> Measured:
     """The losses of these pictures, without gradient, the adapter without dropout.
 
     A batch is one picture at several levels, so that neither other pictures nor the lengths of their captions have a
@@ -107,7 +112,15 @@ def measured(oven: Oven, items: Sequence[Item], rule: ValidationConfig) -> Measu
             for level, loss in enumerate(_losses(oven, item, rule)):
                 found[level].append(loss)
     means = [math.fsum(losses) / len(losses) if losses else math.nan for losses in found]
-    return Measured(len(items), _levels(rule), tuple(means))
+    return Measured(len(found[0]), _levels(rule), tuple(means))
+
+
+def _until(stop: Callable[[], bool], items: Iterable[Item]) -> Iterator[Item]:
+    """Those before `stop()` comes true."""
+    for item in items:
+        if stop():
+            return
+        yield item
 
 
 def _some(items: Iterable[Item], limit: int, *, seed: int) -> tuple[Item, ...]:

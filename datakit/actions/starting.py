@@ -26,8 +26,9 @@ _HEAD: Final = """\
 """
 _BAKE: Final = """
 [bake]
-# Settings of the trainer, passed on to it: tables model, text, dataset, captions, adapter,
-# objective, timesteps, noise, loss, optimizer, train, sample and output. `python -m trainer fields` lists them all.
+# Settings of the trainer, passed on to it: a preset to begin with, and tables model, text, dataset, captions, adapter,
+# objective, timesteps, noise, loss, optimizer, schedule, memory, ema, train, validation, sample, log and output.
+# `python -m trainer fields` lists them all.
 """
 
 

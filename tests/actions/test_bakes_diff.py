@@ -97,6 +97,14 @@ def test_the_command_shows_both_sides(advanced: Project, two: tuple[Bake, Bake],
     assert dsk(root, "bakes", "diff", ids[0], "2026-02-02-00").returncode == 2
 
 
+def test_small_numbers_that_differ_are_shown_to_differ(advanced: Project, dsk: Dsk) -> None:
+    sides = [{"resolved": {"optimizer": {"learning_rate": rate}}} for rate in (1e-5, 2e-5)]
+    ids = [enter(advanced, **side, processes=number).id for number, side in enumerate(sides, 1)]
+    lines = [line.split() for line in dsk(advanced.dataset.root, "bakes", "diff", *ids).stdout.splitlines()]
+    assert ["optimizer.learning_rate", "1e-05", "2e-05"] in lines
+    assert ["processes", "1", "2"] in lines
+
+
 def test_a_query_a_stage_and_settings_of_the_export_are_told(advanced: Project) -> None:
     first = enter(advanced, **exported(advanced))
     root = advanced.dataset.root

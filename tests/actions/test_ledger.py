@@ -176,6 +176,9 @@ def test_the_command_lists_shows_and_writes(advanced: Project, dsk: Dsk) -> None
     assert "wrote all.xlsx: 3 bakes" in done.stderr
     assert (root / "all.csv").exists()
     assert (root / "all.xlsx").exists()
+    nowhere = dsk(root, "bakes", "--csv", "nowhere/all.csv")
+    assert (nowhere.returncode, "there is no folder nowhere" in nowhere.stderr) == (2, True)
+    assert "both write" in dsk(root, "bakes", "--csv", "-", "--json").stderr
     shown = dsk(root, "bakes", "show", bakes[0].id).stdout
     assert "optimizer.learning_rate  5e-05" in shown
     assert "4 of 5" in dsk(root, "bakes", "note", bakes[0].id, "good", "--rating", "4").stdout

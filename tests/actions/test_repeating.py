@@ -150,6 +150,8 @@ def test_two_bakes_are_judged_by_their_weights(advanced: Project) -> None:
     assert [(one.name, one.before, one.after) for one in told.differences] == [
         ("device", "cpu", "cuda"), ("versions.torch", "2.6", "2.7"), ("train.seed", 1, 2)
     ]  # fmt: skip
+    by_two = judged(first, msgspec.structs.replace(first, weights_sha256="b" * 64, processes=2))
+    assert [(one.name, one.before, one.after) for one in by_two.differences] == [("processes", 1, 2)]
     old = msgspec.structs.replace(first, weights_sha256="")
     assert judged(old, first).is_same is None
 

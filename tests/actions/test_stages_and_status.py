@@ -11,8 +11,9 @@ import pytest
 from datakit.actions.advancing import advance, run_stage
 from datakit.actions.exporting.writing import export_format, stale_before_wip
 from datakit.actions.importing import import_folder
-from datakit.actions.project import Project, open_project
+from datakit.actions.project import BAKE_TABLES, Project, open_project
 from datakit.actions.reporting import Status, read_status
+from datakit.actions.starting import settings_template
 from datakit.errors import ConfigError, StateError, UsageError
 from datakit.repo.transitions.pipeline import Transition
 
@@ -112,6 +113,11 @@ def test_an_empty_wip_names_the_next_command(empty: Project, scrape: Scrape) -> 
     with pytest.raises(StateError) as caught:
         export_format(empty, "kohya")
     assert caught.value.hint == "dsk advance wip"
+
+
+def test_the_settings_file_names_every_table_of_a_bake() -> None:
+    told = settings_template().partition("[bake]")[2]
+    assert [name for name in BAKE_TABLES if f" {name}" not in told] == []
 
 
 @pytest.mark.parametrize(("word", "cure"), [("cleand", "'cleaned'"), ("raw", "one of: filtered"), ("zzz", "one of:")])

@@ -135,6 +135,12 @@ def test_what_is_no_such_file_is_refused(content: bytes, why: str, tmp_path: Pat
 
 
 def test_files_cut_short_and_huge_headers_are_refused(tmp_path: Path) -> None:
+    whole = write(tmp_path / "whole.safetensors", {}).read_bytes()
+    (tmp_path / "half.safetensors").write_bytes(whole[:20])
+    with pytest.raises(InputError, match="cut short: its header is"):
+        read_header(tmp_path / "half.safetensors")
+    with pytest.raises(InputError, match="is a folder"):
+        read_header(tmp_path)
     with pytest.raises(InputError, match="cut short"):
         trace(write(tmp_path / "x.safetensors", {}, more=b"\0" * 63))
     path = tmp_path / "huge.safetensors"

@@ -94,11 +94,11 @@ def test_what_a_run_leaves(baked: Path) -> None:
     with Image.open(out / result["grid"]) as image:
         assert image.format == "PNG"
     assert [path.name for path in sorted((out / "checkpoints").iterdir())] == ["step-00000008", "step-00000010"]
-    pictures = {"before-after.png", "step-00000004.png", "step-00000008.png"}
+    pictures = {"before-after.png", "grid.png", *(f"step-{number:08d}" for number in (0, 4, 8, 10))}
     assert {path.name for path in (out / "samples").iterdir()} == pictures
     rows = [json.loads(line) for line in (out / "loss.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == list(range(1, 11))
-    assert set(rows[0]) == {"step", "epoch", "loss", "lr", "seconds"}
+    assert set(rows[0]) == {"step", "epoch", "loss", "lr", "norm", "seconds"}
     assert not list(out.rglob(".*"))
 
 

@@ -23,6 +23,8 @@ from trainer.progress import PlainReporter
 from trainer.results import Result
 from trainer.run import bake
 
+pytestmark = pytest.mark.slow  # Each test starts processes, which import for ten seconds.
+
 LORA = 'name = "lora"\nrank = 4\ntargets = "attention"\ndropout = 0.1'
 LOOKS = "[validation]\nsplit = 0.3\nevery = 2\n[ema]\ndecay = 0.9\n"
 SHARDED = "[memory]\nsharded = true\n"
@@ -103,14 +105,13 @@ def test_one_speaks_and_writes(root: Path, done: subprocess.CompletedProcess[str
 
 
 def test_one_process_goes_on_where_two_stopped(root: Path, done: subprocess.CompletedProcess[str]) -> None:
-    whole = alone(config(root, "whole", num=2, steps=6))
-    again = alone(config(root, "two", num=2, steps=6))
-    assert again.weights_sha256 == whole.weights_sha256
-    assert losses(root / "two") == losses(root / "whole")
-    assert len(losses(root / "whole")) == 6
+    before = result_of(root / "two")["weights_sha256"]
+    two, one = (alone(config(root, name, num=2, steps=6)) for name in ("two", "one"))
+    assert two.weights_sha256 == one.weights_sha256 != before
+    assert losses(root / "two") == losses(root / "one")
+    assert len(losses(root / "two")) == 6
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["adamw", "schedulefree_adamw"])
 def test_pieces_come_to_what_one_process_comes_to(optimizer: str, tmp_path: Path) -> None:
     dataset(tmp_path)
@@ -164,7 +165,6 @@ ENDS: dict[str, tuple[Callable[[subprocess.Popen[str]], None], int, str]] = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc to find the processes")
 @pytest.mark.parametrize("adapter", ["lora", "full"])
 def test_whatever_ends_it_it_goes_on_to_the_same_bits(adapter: str, tmp_path: Path) -> None:
@@ -190,7 +190,6 @@ def test_whatever_ends_it_it_goes_on_to_the_same_bits(adapter: str, tmp_path: Pa
     assert result_of(folder)["validation"] == result_of(tmp_path / "whole")["validation"]
 
 
-@pytest.mark.slow
 def test_who_is_launched_by_another_launcher_starts_no_more(tmp_path: Path) -> None:
     dataset(tmp_path)
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--module"]
@@ -200,7 +199,6 @@ def test_who_is_launched_by_another_launcher_starts_no_more(tmp_path: Path) -> N
     assert result_of(tmp_path / "two")["processes"] == 2
 
 
-@pytest.mark.slow
 def test_a_failure_of_the_second_process_is_told_and_kept_as_the_code(tmp_path: Path) -> None:
     dataset(tmp_path)
     path = config(tmp_path, "two", rest="")

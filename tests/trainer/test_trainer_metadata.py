@@ -243,6 +243,7 @@ def test_nothing_tells_of_this_computer(tmp_path: Path) -> None:
     general += "caption_prefix = '~no such user, x'\n"
     general += "custom_attributes = {from = ['C:\\\\someone\\\\set', 'fate/stay night']}\n"
     places = "[model]\nvae = 'x/vae.safetensors'\n[dataset]\ntrain_dir = 'd/set'\nreg_dir = 'r/reg'\ncache = 'c'\n"
+    places += "[sample]\nprompt_file = 'prompts/miku.txt'\n"
     found = metadata(bake(tmp_path, config_of(tmp_path, places + general)))
     whole = json.dumps(found)
     assert str(tmp_path) not in whole
@@ -253,6 +254,7 @@ def test_nothing_tells_of_this_computer(tmp_path: Path) -> None:
         "set",
         "reg",
     )
+    assert told["sample"]["prompt_file"] == "miku.txt"
     assert told["dataset"]["general"] == {
         "image_dir": "girl",
         "caption_extension": ".txt",

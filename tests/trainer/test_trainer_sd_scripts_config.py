@@ -283,6 +283,7 @@ REFUSED = {
     "no JSON": ("a.json", "{", "is not valid JSON"),
     "a list": ("a.json", "[]", "is no config of a GUI"),
     "no command": ("a.sh", "echo hello\n", "there is no command line"),
+    "a dataset": ("a.toml", "[general]\nflip_aug = true\n[[datasets]]\nresolution = 512\n", "is a dataset TOML"),
     "another model": ("a.sh", "python flux_train_network.py --seed 1\n", "trains other models"),
     "an open quote": ("a.sh", "python train_network.py --seed '1\n", "cannot be taken apart"),
     "no config file": ("a.sh", "python train_network.py --config_file gone\n", "is not there"),

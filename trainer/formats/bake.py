@@ -32,7 +32,11 @@ class Bake:
     """Unix time, as `finished_s`."""
     finished_s: float
     steps: int
+    """Done; as `epochs`, those begun."""
     epochs: int
+    total_steps: int
+    """Asked for; as `total_epochs`."""
+    total_epochs: int
     batches_per_epoch: int
 
     @property

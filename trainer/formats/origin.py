@@ -19,6 +19,7 @@ _PLACES = (
     ("dataset", "train_dir"),
     ("dataset", "reg_dir"),
     ("dataset", "cache"),
+    ("sample", "prompt_file"),
     ("output", "dir"),
 )
 """Fields that name a place on this computer."""

@@ -27,6 +27,11 @@ class Sinks:
         for sink in self.all:
             sink.picture(step, name, path)
 
+    def flush(self) -> None:
+        """Each."""
+        for sink in self.all:
+            sink.flush()
+
     def close(self) -> None:
         """Each."""
         for sink in self.all:

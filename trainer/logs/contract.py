@@ -18,6 +18,10 @@ class Sink(Protocol):
         """The picture in this file, as it is now."""
         ...
 
+    def flush(self) -> None:
+        """What was told so far stays, however the run ends; called before a checkpoint."""
+        ...
+
     def close(self) -> None:
         """Sends what is left; nothing is sent after it."""
         ...

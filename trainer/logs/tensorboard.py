@@ -43,6 +43,10 @@ class TensorBoard:
         pixels = np.asarray(picture)
         self._writer.add_image(name, pixels, step, dataformats="HWC")
 
+    def flush(self) -> None:
+        """Writes what waits: the library does so every two minutes only."""
+        self._writer.flush()
+
     def close(self) -> None:
         """Writes what is left."""
         self._writer.close()

@@ -58,6 +58,9 @@ class Wandb:
         with Image.open(path) as picture:
             self._log(step, {name: self._wandb.Image(picture.convert("RGB"))})
 
+    def flush(self) -> None:
+        """Nothing: the library hands everything to a process of its own at once."""
+
     def close(self) -> None:
         """Waits until all is sent."""
         self._run.finish()

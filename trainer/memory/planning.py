@@ -19,7 +19,7 @@ from trainer.contracts.model import BaseHeader, Family
 from trainer.errors import ConfigError
 from trainer.memory import sizes
 from trainer.memory.estimate import FREE, GIB, Estimate, Stay, fits, of_sizes, require
-from trainer.memory.sizes import FULL, Sizes
+from trainer.memory.sizes import FULL, WORD, Sizes
 from trainer.updates import table
 
 _ROOMY = 0.9
@@ -78,7 +78,7 @@ _FROZEN: Mapping[str, tuple[_Way, ...]] = {
 }
 """Fields of a full finetune, and of all else, from the fastest value to the slowest."""
 _EVERY: Mapping[str, tuple[_Way, ...]] = {
-    "train.precision": (_Way("bf16", 0, "precision bf16: fast on every GPU with that much memory"),),
+    "train.precision": (_Way("bf16", 0, "precision bf16: half of the activations, and fast on GPUs since Ampere (RTX 30)"),),
     "memory.adapter_weights": (_Way("fp32"),),
     "memory.text_weights": (
         _Way("fp32"),
@@ -244,11 +244,11 @@ def _cure(config: Config, question: _Question) -> str:
     larger = next((size for size in (8, 12, 16, 24, 32) if size > question.vram and fits(question.of(config), size)), 0)
     cures = []
     if config.train.batch_size > 1:
-        cures.append(f"lower train.batch_size, now {config.train.batch_size}")
+        cures.append(f"lower batch_size, now {config.train.batch_size}")
     cures.append("lower dataset.resolution and sample.size")
     if config.adapter.name == FULL:
         cures.append('train a LoRA, adapter.name = "lora"')
-    elif config.adapter.rank > 8:
+    elif config.adapter.name != WORD and config.adapter.rank > 8:
         cures.append("lower adapter.rank")
     cures.append(f"use a GPU of {larger} GiB" if larger else "leave open what [memory] sets")
     return ", or ".join(cures)

@@ -56,6 +56,8 @@ class Sizes:
     """Of the UNet's, those that can be held as fp8 or in main memory while they are not trained."""
     largest: int
     """Of the UNet's largest weight."""
+    text_widths: int
+    """Widths of the text encoders' layers, added up."""
     trained: Trained
 
     @property
@@ -75,7 +77,8 @@ def of(config: AdapterConfig, *, family: Family, base: BaseHeader | None) -> Siz
     counts = {part: sum(math.prod(shape) for shape in own.values()) for part, own in found.items()}
     storable = [math.prod(shape) for shape in found["unet"].values() if len(shape) > 1 and min(shape[:2]) >= _NARROW]
     largest = max(map(math.prod, found["unet"].values()))
-    return Sizes(counts, sum(storable), largest, _trained(config, found, family=family))
+    widths = [shape[0] for own in found.values() for name, shape in own.items() if name.endswith("layer_norm1.weight")]
+    return Sizes(counts, sum(storable), largest, sum(widths), _trained(config, found, family=family))
 
 
 def settings(family: Family, base: BaseHeader | None) -> Mapping[str, Settings]:

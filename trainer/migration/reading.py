@@ -54,6 +54,8 @@ def read(path: Path) -> Given:
     data = read_toml(path)
     if guis.is_easy(data):
         return _of_easy(data)
+    if isinstance(data.get("datasets"), list):
+        raise ConfigError(f"{path}: is a dataset TOML", hint=f"give it as --dataset {path.name}, beside the config")
     return _of_tables(data)
 
 

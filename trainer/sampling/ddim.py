@@ -7,6 +7,7 @@ output: x0 and eps are linear in it, so it is the same as guiding those, and it 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -17,6 +18,7 @@ from trainer.contracts.objective import NoisePath, Objective
 from trainer.memory.placing import aside, text_parts, using
 from trainer.sampling.prompts import Prompt
 from trainer.seeds import normal
+from trainer.signals import never
 
 DECODING_BYTES = 4500
 """Of GPU memory that a VAE takes for each pixel that it makes, and a margin (measure_activations)."""
@@ -47,10 +49,17 @@ class Guide:
 
 @torch.no_grad()
 def pictures(
-    model: Model, objective: Objective, path: NoisePath, *, request: Request, stride_px: int
+    model: Model,
+    objective: Objective,
+    path: NoisePath,
+    *,
+    request: Request,
+    stride_px: int,
+    stop: Callable[[], bool] = never,
 ) -> list[Image.Image]:
     """One picture per prompt, each from the noise of (its seed, its draw): a prompt's picture is its own matter.
 
+    None at all where `stop()` came true before the last of them.
     They are made one by one, since a batch would fill short prompts up to the length of the longest.
     """
     # One kind of network after the other: where memory is short, each comes to the device once.
@@ -60,6 +69,8 @@ def pictures(
     painters = [part for part in model.parts if part not in text_parts(model)]
     with using(model, painters):
         for prompt, guide in zip(request.prompts, guides, strict=True):
+            if stop():
+                return []
             width, height = (side // stride_px for side in prompt.size_px)
             noise = normal((model.latent_channels, height, width), prompt.seed, prompt.draw, "sample")
             way = path.sampling_times(prompt.steps).tolist()

@@ -128,7 +128,7 @@ def differing(before: Mapping[str, Any], after: Mapping[str, Any], *, prefix: st
 
 
 def _circumstances(done: Bake) -> dict[str, Any]:
-    return {"device": done.device, **done.versions}
+    return {"device": done.device, "processes": done.processes, **done.versions}
 
 
 def _results(before: Bake, after: Bake) -> tuple[Difference, ...]:

@@ -48,10 +48,12 @@ def read_header(path: Path) -> Header:
             begin = file.read(_LENGTH_BYTES)
             length = int.from_bytes(begin, "little")
             if len(begin) < _LENGTH_BYTES or not 2 <= length <= size - _LENGTH_BYTES:
-                raise _refused(path, _guess(begin))
+                raise _refused(path, _guess(begin, length))
             if length > _MOST_BYTES:
                 raise _refused(path, f"its header would be {length:,} bytes long")
             text = file.read(length)
+    except IsADirectoryError as error:
+        raise InputError(f"{path}: is a folder", hint="name one of the .safetensors files in it") from error
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}", hint="check the path and its permissions") from error
     return _decoded(path, text, size)
@@ -76,12 +78,14 @@ def _decoded(path: Path, text: bytes, size: int) -> Header:
     return Header(told, tensors, size)
 
 
-def _guess(begin: bytes) -> str:
+def _guess(begin: bytes, length: int) -> str:
     """What a file is that is none of these, by its first bytes."""
     if begin.startswith(b"PK"):
         return "it looks like a .ckpt or .pt, which is a program in disguise and is not opened"
     if begin.startswith(b"version "):
         return "it looks like a git-lfs pointer: its content is not here"
+    if len(begin) == _LENGTH_BYTES and 2 <= length <= _MOST_BYTES:
+        return f"it is cut short: its header is {length:,} bytes long, and not all of it is here"
     return "it has no header" if begin else "it is empty"
 
 

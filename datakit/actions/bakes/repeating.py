@@ -44,7 +44,7 @@ class Repeated(msgspec.Struct, frozen=True, kw_only=True):
     is_same: bool | None
     """Whether the weights are the same, bit for bit; None where the older ledger file has no hash of them."""
     differences: tuple[Difference, ...]
-    """Of what may decide about weights: device, versions, settings."""
+    """Of what may decide about weights: device, processes, versions, settings."""
 
 
 def repeat(project: Project, wanted: str, *, processes: int = 0, note: str = "") -> Repeated:
@@ -87,8 +87,8 @@ def job_again(project: Project, original: Bake, *, processes: int = 0) -> Job:
 def judged(original: Bake, done: Bake) -> Repeated:
     """Two bakes that should be the same, compared."""
     hashes = original.weights_sha256, done.weights_sha256
-    pairs = [("device", original.device, done.device), ("seed", original.seed, done.seed)]
-    found = [Difference(name, old, new) for name, old, new in pairs if old != new]
+    sides = [(name, getattr(original, name), getattr(done, name)) for name in ("device", "processes", "seed")]
+    found = [Difference(*side) for side in sides if side[1] != side[2]]
     found += differing(original.versions, done.versions, prefix="versions")
     found += differing_settings(original, done) if original.resolved else ()
     is_same = hashes[0] == hashes[1] if all(hashes) else None

@@ -12,6 +12,7 @@ from datakit.actions.bakes.ledger import Bake, Ledger, annotate, find_bake, read
 from datakit.actions.bakes.tables import LISTED, as_csv, as_xlsx, sheet_of, sort_bakes, values_of
 from datakit.actions.project import Counted, Project, open_project
 from datakit.cli.output import note, say, say_block, say_json, table
+from datakit.errors import UsageError
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _FAILED = 1
@@ -45,6 +46,9 @@ def command(context: click.Context, /, **options: Any) -> None:
 
 def _give(project: Project, bakes: Sequence[Bake], options: dict[str, Any]) -> None:
     comma, book = options["comma"], options["book"]
+    if options["as_json"] and comma == "-":
+        raise click.UsageError("--json and --csv - both write to standard output")
+    _refuse_nowhere([Path(one) for one in (comma if comma != "-" else None, book) if one])
     if options["as_json"]:
         say_json(bakes)
     elif comma == "-":
@@ -61,6 +65,14 @@ def _give(project: Project, bakes: Sequence[Bake], options: dict[str, Any]) -> N
     for written in [comma if comma != "-" else None, book]:
         if written:
             note(f"wrote {written}: {Counted(len(bakes), 'bake')}")
+
+
+def _refuse_nowhere(files: Sequence[Path]) -> None:
+    for file in files:
+        if not file.absolute().parent.is_dir():
+            raise UsageError(f"{file}: there is no folder {file.parent}", hint="make it, or name another")
+        if file.is_dir():
+            raise UsageError(f"{file}: is a folder", hint=f"name a file in it, such as {file / 'bakes'}{file.suffix}")
 
 
 def _failures(ledger: Ledger) -> int:
@@ -170,7 +182,10 @@ def _sides(title: str, names: tuple[str, str], rows: Sequence[Difference], *, no
 
 
 def _side(value: object) -> str:
-    return "–" if value is None or value == "" else _cell(value)
+    """Numbers to five places, however small: 1e-05 and 2e-05 are two rates."""
+    if value is None or value == "":
+        return "–"
+    return f"{value:.5g}" if isinstance(value, float) else str(value)
 
 
 def _print_data(data: DataDifference) -> None:

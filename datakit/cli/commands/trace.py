@@ -54,7 +54,8 @@ def _print(found: Trace, project: Project | None) -> None:
         say(f"{name:<9} {value}")
     folders = found.folders[:_SHOWN_FOLDERS]
     for at, one in enumerate(folders):
-        say(f"{'folders' if not at else '':<9} {one.name}: {Counted(one.images, 'image')}, {one.repeats} times")
+        told = f"{one.name}: {Counted(one.images, 'image')}, {Counted(one.repeats, 'time')}"
+        say(f"{'folders' if not at else '':<9} {told}")
     if len(found.folders) > len(folders):
         say(f"{'':<9} … and {len(found.folders) - len(folders):,} more (--json shows all)")
     if found.tags:
@@ -95,7 +96,7 @@ def _images(found: Trace) -> str:
 def _network(found: Trace) -> dict[str, Any]:
     base = f"{found.base} sha256 {found.base_sha256}" if found.base_sha256 else found.base
     alpha = f", alpha {found.alpha}" if found.alpha else ""
-    epochs = f", {found.epochs} epochs" if found.epochs else ""
+    epochs = f", {found.epochs} {'epoch' if found.epochs == '1' else 'epochs'}" if found.epochs else ""
     return {
         "base": base,
         "model": ", ".join(word for word in (found.architecture, found.prediction_type) if word),
