@@ -46,7 +46,9 @@ def cli() -> None:
 @VRAM
 @click.option("--processes", default=1, type=click.IntRange(min=1), metavar="N", help="One for each GPU.")
 @click.option("--dry-run", is_flag=True, help="Only show the resolved config, pictures, buckets, steps and memory.")
-@click.option("--restart", is_flag=True, help="Throw the checkpoints in the output folder away first.")
+@click.option(
+    "--restart", is_flag=True, help="Throw away first what the run before left: checkpoints, results on the way, logs."
+)
 def run(config: Path, *, processes: int, dry_run: bool, restart: bool, **asked: Any) -> None:
     """Trains; goes on where the same command was stopped."""
     from trainer import plan
@@ -149,7 +151,9 @@ def check(config: Path, sets: tuple[str, ...], *, preset: str, vram: str | None)
     made = plan.make(config, sets=_with_vram(sets, vram), preset=preset)
     for note in made.notes:
         click.echo(f"note: {note}", err=True)
-    click.echo(f"ok: {len(made.trained)} images, {made.steps} steps, {made.epochs} epochs")
+    counts = {"image": len(made.trained), "step": made.steps, "epoch": made.epochs}
+    told = ", ".join(f"{number} {word}{'' if number == 1 else 's'}" for word, number in counts.items())
+    click.echo(f"ok: {told}")
 
 
 @cli.command()

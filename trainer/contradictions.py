@@ -12,6 +12,7 @@ from trainer.contracts.model import Family
 from trainer.contracts.objective import Objective, Weighting
 from trainer.errors import ConfigError, some
 from trainer.registry import OBJECTIVES, WEIGHTINGS
+from trainer.run_sections import OptimizerConfig
 from trainer.sections import AdapterConfig
 from trainer.updates import table
 
@@ -53,6 +54,7 @@ def refuse(config: Config, *, family: Family, objective: str, processes: int = 1
         lambda: _convolutions(config.adapter),
         lambda: _rates(config, family, kind),
         lambda: _switches(config),
+        lambda: _limit(config),
         lambda: _course(config),
         lambda: _places(config, kind),
         lambda: _processes(config, kind, processes),
@@ -113,6 +115,15 @@ def _switches(config: Config) -> Iterator[Finding]:
         )
     if times.distribution == "uniform" and (times.mean != 0.0 or times.std != 1.0):
         yield "timesteps.mean and std mean nothing for uniform", 'set timesteps.distribution = "logit_normal", or "edm"'
+
+
+def _limit(config: Config) -> Iterator[Finding]:
+    limit = config.optimizer.max_grad_norm
+    if config.memory.fused_backward is True and limit not in (0.0, OptimizerConfig().max_grad_norm):
+        yield (
+            "optimizer.max_grad_norm: memory.fused_backward knows the gradient's length too late to shorten it",
+            "leave out max_grad_norm, or set fused_backward = false",
+        )
 
 
 def _course(config: Config) -> Iterator[Finding]:

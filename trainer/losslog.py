@@ -27,7 +27,7 @@ class LossLog:
         """Forgets what came after `step`: those steps will be done again."""
         make_folder(self.path.parent)
         lines = self.path.read_bytes().splitlines(keepends=True) if self.path.is_file() else []
-        write_file(self.path, b"".join(line for line in lines if line.endswith(b"\n") and _step_of(line) <= step))
+        write_file(self.path, b"".join(line for line in lines if _step_of(line) <= step))
 
     @contextmanager
     def appending(self) -> Iterator[AddRow]:
@@ -51,13 +51,13 @@ class LossLog:
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
     """The log's rows, without a line that a crash cut short; none where there is no such file."""
-    lines = path.read_bytes().splitlines() if path.is_file() else []
+    lines = path.read_bytes().splitlines(keepends=True) if path.is_file() else []
     return [json.loads(line) for line in lines if _step_of(line) != float("inf")]
 
 
 def _step_of(line: bytes) -> float:
     """Infinity for a line that a crash cut short."""
     try:
-        return int(json.loads(line)["step"])
+        return int(json.loads(line)["step"]) if line.endswith(b"\n") else float("inf")
     except (ValueError, KeyError, TypeError):
         return float("inf")

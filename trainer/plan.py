@@ -168,6 +168,7 @@ def make(path: Path, *, sets: Sequence[str] = (), preset: str = "", processes: i
     `sets` are settings `key=value` that replace the TOML's, `preset` names those that stand behind it.
     """
     config = config_file.load(path, sets=sets, preset=preset)
+    config = _exchanging(config) if processes > 1 else config
     base, family, prediction = find_base(config)
     _refuse_unknown_names(path, config, family=family)
     _refuse_odd_sample_size(path, config, family=family)
@@ -248,6 +249,13 @@ def _settled(config: Config, family: Family, base: BaseHeader | None) -> tuple[C
         if (named := _largest_batch(dataset)) < made.config.train.batch_size:
             made = settled(named)
     return _with_rate(made.config), made.reasons, dataset
+
+
+def _exchanging(config: Config) -> Config:
+    """Gradients that processes tell each other are kept until then, whatever a plan would like."""
+    if config.memory.fused_backward != "auto":
+        return config
+    return msgspec.structs.replace(config, memory=msgspec.structs.replace(config.memory, fused_backward=False))
 
 
 def _largest_batch(dataset: Dataset) -> int:

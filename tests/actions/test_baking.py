@@ -10,7 +10,10 @@ import sys
 import time
 import tomllib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
+import msgspec
 import pytest
 
 from datakit.actions.advancing import advance
@@ -100,3 +103,16 @@ def test_a_bake_that_is_refused_leaves_nothing_and_says_where_to_look(advanced: 
     assert "unknown key 'stepps' in [train]" in done.stderr
     assert "its [train] is [bake.train]" in done.stderr
     assert list((root / ".dsk/bakes").iterdir()) == []
+
+
+def test_bakes_that_begin_at_the_same_moment_have_folders_of_their_own(advanced: Project) -> None:
+    job, many, rounds = job_of(advanced, NO_WISHES), 12, 2
+    jobs = [msgspec.structs.replace(job, settings={"train": {"seed": seed}}) for seed in range(many * rounds)]
+    together = Barrier(many)
+
+    def begin(number: int) -> str:
+        together.wait()
+        return folder_of(advanced, jobs[number]).name
+
+    with ThreadPoolExecutor(many) as pool:
+        assert len(set(pool.map(begin, range(many * rounds)))) == many * rounds

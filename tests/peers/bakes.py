@@ -64,6 +64,8 @@ def bake(
         finished_s=1_700_000_100.75,
         steps=40,
         epochs=10,
+        total_steps=40,
+        total_epochs=10,
         batches_per_epoch=4,
     )
 

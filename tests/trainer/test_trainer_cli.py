@@ -135,7 +135,7 @@ def test_a_configuration_of_sd_scripts_becomes_a_run(tmp_path: Path) -> None:
     done = trainer(*given)
     assert done.returncode == 0, done.stderr
     assert "not taken:" in done.stdout
-    assert trainer("check", ours).stdout == "ok: 5 images, 3 steps, 1 epochs\n"
+    assert trainer("check", ours).stdout == "ok: 5 images, 3 steps, 1 epoch\n"
     assert trainer(*given).returncode == 7
     told = json.loads(trainer("from-sd-scripts", theirs, "--json").stdout)
     assert told["config"]["adapter"]["rank"] == 4

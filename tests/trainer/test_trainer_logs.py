@@ -58,6 +58,14 @@ def test_steps_that_are_done_again_are_there_once(tmp_path: Path) -> None:
     assert scalars(tmp_path, "validation/held_out") == [(0, 0.5)]
 
 
+def test_what_was_flushed_is_there_though_the_run_dies(tmp_path: Path) -> None:
+    sink = TensorBoard(tmp_path, step=0)
+    sink.numbers(1, {"loss": 1.0})
+    sink.flush()
+    assert scalars(tmp_path, "loss") == [(1, 1.0)]
+    sink.close()
+
+
 def test_pictures_are_read_back_and_large_ones_are_shrunk(tmp_path: Path) -> None:
     small, large = tmp_path / "small.png", tmp_path / "large.png"
     colours = np.random.default_rng(0).integers(0, 256, (30, 40, 3)).astype(np.uint8)
@@ -129,7 +137,7 @@ def test_lines_after_the_checkpoint_are_cut(tmp_path: Path) -> None:
         for row in rows:
             add(row)
     # A crash cut the last line short, and another is no row at all.
-    log.path.write_bytes(log.path.read_bytes() + b'[1]\n{"step": 3, "dra')
+    log.path.write_bytes(log.path.read_bytes() + b'[1]\n{"step": 3}')
     assert read_rows(log.path) == rows
     log.cut(3)
     assert read_rows(log.path) == rows[:3]

@@ -19,7 +19,7 @@ from trainer.errors import BaseModelError, ConfigError, OutOfMemoryError
 from trainer.families import sd15, sdxl, tiny
 from trainer.families._network_settings import shipped
 from trainer.memory import estimate, planning, shapes, sizes
-from trainer.memory.exhausted import advice, explained
+from trainer.memory.exhausted import MAIN, advice, explained
 from trainer.registry import ADAPTERS
 from trainer.run_sections import EmaConfig, MemoryConfig, OptimizerConfig, TrainConfig
 from trainer.sections import AdapterConfig, RuleConfig
@@ -283,6 +283,35 @@ def test_captions_that_vary_keep_the_text_encoders_and_are_told() -> None:
     assert "text encoders" in found.lines()[0]
 
 
+def test_a_word_takes_the_text_encoders_activations_alone() -> None:
+    made = settled("sdxl", config(12, adapter={"name": "textual_inversion", "word": "sks"}))
+    # 32 layers of 1280 and 12 of 768, 231 tokens, at most 80 bytes each.
+    held = sizes.of(made.config.adapter, family=sdxl.FAMILY, base=base_of("sdxl"))
+    assert held.text_widths == 32 * 1280 + 12 * 768
+    found = estimate.estimate(made.config, family=sdxl.FAMILY, base=base_of("sdxl")).phases["training"]
+    assert found["activations"] < 5 * estimate.GIB
+
+
+@pytest.mark.parametrize(("device", "expected"), [(None, "auto"), (True, True), (False, False)])
+def test_the_order_of_numbers_waits_for_the_device(device: bool | None, expected: object) -> None:
+    for asked in (config(), config(12)):
+        made = planning.settle(asked, family=sd15.FAMILY, base=base_of("sd15"), on_gpu=device)
+        assert made.config.memory.channels_last == expected
+
+
+@pytest.mark.parametrize("vram", [0, 16, 32])
+def test_plans_of_sharded_networks_choose_nothing_that_is_refused_with_them(vram: int) -> None:
+    memory = settled("sd15", config(vram, adapter={"name": "full"}, sharded=True)).config.memory
+    assert (memory.channels_last, memory.weights, memory.fused_backward) == (False, "fp32", False)
+
+
+def test_a_limit_of_the_gradient_is_kept() -> None:
+    asked = config(12, adapter={"name": "full"})
+    assert settled("sdxl", asked).config.memory.fused_backward is True
+    found = settled_or_told("sdxl", msgspec.structs.replace(asked, optimizer=OptimizerConfig(max_grad_norm=0.5)))
+    assert isinstance(found, ConfigError) or found.config.memory.fused_backward is False
+
+
 def test_an_average_takes_its_copy() -> None:
     plain = settled("sdxl", config()).config
     more = msgspec.structs.replace(plain, ema=EmaConfig(decay=0.999))
@@ -323,6 +352,8 @@ EXHAUSTED = [
     (OutOfMemory("CUDA out of memory. Tried to allocate 20.00 MiB."), "the GPU's memory is not enough for 20.00 MiB"),
     (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 400 bytes."), "for 400 bytes"),
     (MemoryError(), "the computer's memory is not enough"),
+    (RuntimeError("CUDA error: out of memory"), "the GPU's memory is not enough"),
+    (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate`"), "the GPU's memory"),
 ]
 
 
@@ -332,7 +363,8 @@ def test_running_out_of_memory_is_told_with_advice(error: Exception, message: st
         raise error
     assert message in caught.value.message
     assert "checkpoint is unharmed" in caught.value.message
-    assert "memory.vram" in caught.value.hint
+    assert ("memory.vram" in caught.value.hint) is ("GPU" in message)
+    assert "--restart" in caught.value.hint
     assert caught.value.exit_code == 12
 
 
@@ -345,3 +377,6 @@ def test_advice_is_what_was_not_done_yet() -> None:
     assert "train.batch_size = 4" in advice(config(12, train=TrainConfig(batch_size=8)))
     tight = config(8, train=TrainConfig(precision="bf16"), weights="fp8", checkpointing=True, offload=1.0)
     assert advice(tight).startswith("set adapter.rank = 8")
+    assert "memory.offload = 0.5," in advice(tight, MAIN)  # there it would take more
+    word = config(8, adapter={"name": "textual_inversion", "word": "sks"}, checkpointing=True, offload=1.0)
+    assert "rank" not in advice(word)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,7 @@ from safetensors.torch import load_file
 from trainer_sets import write_config, write_set
 
 from trainer import plan
+from trainer.errors import InterruptedRun
 from trainer.progress import PlainReporter
 from trainer.run import bake
 
@@ -62,3 +66,74 @@ def test_four_steps_are_two_and_two_bitwise(adapter: str, root: Path) -> None:
     assert any(not torch.equal(start[key], end[key]) for key in start)
     pictures = Path("samples", "before-after.png")
     assert (whole / pictures).read_bytes() == (halves / pictures).read_bytes()
+
+
+EVERYTHING = """[schedule]
+name = "cosine"
+warmup = 3
+end = 0.1
+[ema]
+decay = 0.9
+[validation]
+split = 0.34
+every = 3
+timesteps = 2
+"""
+HELD_AS = {"lora": 'adapter_weights = "bf16"', "full": 'weights = "bf16"\ntext_weights = "bf16"'}
+
+
+@dataclass
+class Stopper:
+    """A reporter that sends this process Ctrl-C after so many steps."""
+
+    after: int
+    own: PlainReporter = field(default_factory=lambda: PlainReporter(lambda text: None))
+
+    def note(self, text: str) -> None:
+        self.own.note(text)
+
+    def begin(self, what: str, *, done: int, total: int) -> None:
+        self.own.begin(what, done=done, total=total)
+
+    def advance(self, num: int = 1, *, loss: float | None = None) -> None:
+        self.own.advance(num, loss=loss)
+        if loss is not None and self.own.done == self.after:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    def end(self) -> None:
+        self.own.end()
+
+
+def run_everything(root: Path, adapter: str, *, out: str, stop: int = 0) -> Path:
+    rest = 'dtype = "fp32"\nlayout = "diffusers"\n' if adapter == "full" else 'dtype = "fp32"\n'
+    rest += f"[adapter]\n{ADAPTERS[adapter]}\n[optimizer]\nlearning_rate = 1e-3\n{NOISE}{EVERYTHING}"
+    rest += f"[memory]\ncheckpointing = true\n{HELD_AS[adapter]}\n"
+    train = 'steps = 10\ngradient_accumulation = 2\nprecision = "bf16"\nsave_every = 4'
+    path = write_config(root, train=train, rest=rest, out=f"all-{adapter}-{out}", sample="every = 3")
+    made = plan.make(path)
+    if stop:
+        with pytest.raises(InterruptedRun):
+            bake(made, Stopper(stop))
+    else:
+        bake(made, PlainReporter(lambda text: None))
+    return made.output
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("adapter", HELD_AS)
+def test_ten_steps_are_five_and_five_with_everything_on(adapter: str, root: Path) -> None:
+    whole = run_everything(root, adapter, out="whole")
+    run_everything(root, adapter, out="halves", stop=5)
+    halves = run_everything(root, adapter, out="halves")
+    assert losses(whole) == losses(halves)
+    last = Path("checkpoints", "step-00000010")
+    for name in ("adapter", "optimizer", "ema"):
+        one, two = (load_file(folder / last / f"{name}.safetensors") for folder in (whole, halves))
+        assert one.keys() == two.keys()
+        assert all(one[key].dtype == two[key].dtype and torch.equal(one[key], two[key]) for key in one)
+    dtypes = {tensor.dtype for tensor in load_file(halves / last / "adapter.safetensors").values()}
+    assert torch.bfloat16 in dtypes
+    seen = sorted(path.relative_to(whole) for path in (whole / "samples").rglob("*.png"))
+    assert len(seen) > 3
+    for name in (*seen, Path("draws.jsonl"), Path("image-losses.json")):
+        assert (whole / name).read_bytes() == (halves / name).read_bytes(), name

@@ -107,9 +107,9 @@ def same_as_whole(root: Path, out: str, result: Result) -> None:
 @pytest.mark.parametrize(
     ("out", "watcher"),
     [
-        ("validating", Watcher(terminate, at_step=1)),
+        pytest.param("validating", Watcher(terminate, at_step=1), marks=pytest.mark.slow),
         ("sampling", Watcher(terminate, at_words="prompt at step 3")),
-        ("before", Watcher(terminate, at_words="before the first step")),
+        pytest.param("before", Watcher(terminate, at_words="before the first step"), marks=pytest.mark.slow),
     ],
 )
 def test_a_signal_ends_what_is_looked_at_and_nothing_is_lost(out: str, watcher: Watcher, root: Path) -> None:
@@ -126,23 +126,24 @@ def test_a_signal_ends_what_is_looked_at_and_nothing_is_lost(out: str, watcher: 
 
 
 @pytest.mark.parametrize(
-    "words", ["saved {folder}/sks-step-00000002", "validation at step 2", "validation at step 6", "prompt at the end"]
+    ("words", "saved"),
+    [
+        ("saved {folder}/sks-step-00000002", 2),
+        pytest.param("validation at step 3", 2, marks=pytest.mark.slow),
+        # The last step is saved before it is looked at.
+        pytest.param("validation at step 6", 6, marks=pytest.mark.slow),
+        pytest.param("prompt at the end", 6, marks=pytest.mark.slow),
+    ],
 )
-def test_a_run_that_vanishes_leaves_no_gap_and_nothing_twice(words: str, root: Path) -> None:
+def test_a_run_that_vanishes_leaves_no_gap_and_nothing_twice(words: str, saved: int, root: Path) -> None:
     out = words.replace(" ", "-").rpartition("/")[2]
     path = write(root, out)
     with pytest.raises(KeyboardInterrupt):
         go(path, Watcher(vanish, at_words=words.format(folder=root / out)))
-    same_as_whole(root, out, go(path))
-
-
-def test_the_last_step_is_saved_before_it_is_looked_at(root: Path) -> None:
-    path = write(root, "last")
-    with pytest.raises(KeyboardInterrupt):
-        go(path, Watcher(vanish, at_words="validation at step 6"))
-    found = state.latest(root / "last" / "checkpoints")
+    found = state.latest(root / out / "checkpoints")
     assert found is not None
-    assert found.progress.step == 6
+    assert found.progress.step == saved
+    same_as_whole(root, out, go(path))
 
 
 @contextmanager
@@ -155,6 +156,7 @@ def files_of_at_most(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
+@pytest.mark.slow
 def test_a_full_disk_ends_a_run_with_its_name_and_harms_nothing(root: Path) -> None:
     path = write(root, "full-disk")
     with pytest.raises(InterruptedRun):
@@ -167,6 +169,7 @@ def test_a_full_disk_ends_a_run_with_its_name_and_harms_nothing(root: Path) -> N
     same_as_whole(root, "full-disk", go(path))
 
 
+@pytest.mark.slow
 def test_beginning_anew_leaves_nothing_of_before(root: Path) -> None:
     path = write(root, "anew")
     go(path)
@@ -190,6 +193,7 @@ def test_a_result_on_the_way_says_how_far_it_is(root: Path) -> None:
     assert [told[name] for name in names] == ["2", "6", "1", "3", "3"]
 
 
+@pytest.mark.slow
 def test_a_log_that_a_person_removed_is_no_error(root: Path) -> None:
     path = write(root, "whole")
     kept = {name: (root / "whole" / name).read_bytes() for name in LOGS}
@@ -201,6 +205,7 @@ def test_a_log_that_a_person_removed_is_no_error(root: Path) -> None:
             (root / "whole" / name).write_bytes(content)
 
 
+@pytest.mark.slow
 def test_pictures_before_are_no_sheet_when_a_finetune_goes_on(root: Path) -> None:
     path = write_config(root, out="finetune", train="steps = 2", rest='[adapter]\nname = "full"')
     with pytest.raises(InterruptedRun):

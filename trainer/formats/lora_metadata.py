@@ -90,8 +90,8 @@ def _rates(bake: Bake) -> dict[str, object]:
 
 def _optimizer(given: OptimizerConfig) -> str:
     """As sd-scripts has it: the class's whole name, and what it is made with."""
-    kind = table.resolve(given.name)
-    arguments = {"weight_decay": given.weight_decay, **given.arguments}
+    kind, known = table.resolve(given.name), table.known(given.name)
+    arguments = {"weight_decay": given.weight_decay, **(known.defaults if known else {}), **given.arguments}
     return f"{kind.__module__}.{kind.__qualname__}({','.join(f'{key}={value}' for key, value in arguments.items())})"
 
 

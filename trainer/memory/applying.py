@@ -25,15 +25,16 @@ _RECOMPILATIONS = 64
 def prepare(model: Model, config: Config) -> None:
     """Stores frozen weights as told, places what is trained on the model's device, and how it shall run.
 
-    The config is one without `auto`; the adapter is attached, nothing of the model has run. Raises ConfigError.
+    The config is settled; the adapter is attached, nothing of the model has run. Raises ConfigError.
     """
     asked = config.memory
     networks = [network for part, network in model.parts.items() if part not in model.token_embeddings]
     # Settled numbers; a plan that was never made asks for nothing.
     share = 0.0 if asked.offload == "auto" else asked.offload
     _refuse(config, is_stored=share > 0 or asked.weights == "fp8")
+    is_last = model.device.type == "cuda" if asked.channels_last == "auto" else asked.channels_last
     for network in networks:
-        if asked.channels_last is True:
+        if is_last:
             _channels_last(network)
         _store(network, float8=asked.weights == "fp8", share=share)
     trained = [part for part, network in model.parts.items() if network in networks or _learns(network)]

@@ -100,10 +100,10 @@ def fits(found: Estimate, vram_gib: int) -> bool:
 def require(found: Estimate, vram_gib: int, *, hint: str = "") -> None:
     """Raises ConfigError, with bytes by kind, where it does not fit."""
     if not fits(found, vram_gib):
-        kinds = ", ".join(f"{kind} {_gib(size)}" for kind, size in found.kinds.items() if size >= GIB // 100)
+        kinds = ", ".join(f"{kind} {_gib(size)}" for kind, size in found.kinds.items() if size >= GIB // 20)
         raise ConfigError(
-            f"memory.vram: this takes about {found.total / GIB:.2f} GiB while {found.phase}, and a GPU of {vram_gib} GiB "
-            f"has {vram_gib - FREE / GIB:.2f} to spare ({kinds})",
+            f"memory.vram: this takes about {found.total / GIB:.2f} GiB while {found.phase}, "
+            f"and a GPU of {vram_gib} GiB has {vram_gib - FREE / GIB:.2f} to spare ({kinds})",
             hint=hint or "see docs/training.md, Memory",
         )
 

@@ -20,6 +20,7 @@ from trainer.errors import ConfigError
 from trainer.memory import sizes
 from trainer.memory.estimate import FREE, GIB, Estimate, Stay, fits, of_sizes, require
 from trainer.memory.sizes import FULL, WORD, Sizes
+from trainer.run_sections import OptimizerConfig
 from trainer.updates import table
 
 _ROOMY = 0.9
@@ -78,7 +79,9 @@ _FROZEN: Mapping[str, tuple[_Way, ...]] = {
 }
 """Fields of a full finetune, and of all else, from the fastest value to the slowest."""
 _EVERY: Mapping[str, tuple[_Way, ...]] = {
-    "train.precision": (_Way("bf16", 0, "precision bf16: half of the activations, and fast on GPUs since Ampere (RTX 30)"),),
+    "train.precision": (
+        _Way("bf16", 0, "precision bf16: half of the activations, and fast on GPUs since Ampere (RTX 30)"),
+    ),
     "memory.adapter_weights": (_Way("fp32"),),
     "memory.text_weights": (
         _Way("fp32"),
@@ -92,7 +95,7 @@ _EVERY: Mapping[str, tuple[_Way, ...]] = {
 
 @dataclass(frozen=True)
 class Settled:
-    """A config without any choice left open, and why it is so."""
+    """A config without any choice left open, and why it is so; channels_last waits until the device is known."""
 
     config: Config
     reasons: tuple[str, ...]
@@ -114,8 +117,8 @@ def settle(
     """
     _refuse(config)
     vram = config.memory.vram
-    if config.memory.channels_last == "auto":
-        config = _with(config, {"memory.channels_last": bool(on_gpu) or (vram > 0 and on_gpu is not False)})
+    if config.memory.channels_last == "auto" and (on_gpu is not None or config.memory.sharded):
+        config = _with(config, {"memory.channels_last": bool(on_gpu) and not config.memory.sharded})
     if not vram:
         chosen = {field: value for field, value in _WITHOUT.items() if _get(config, field) == "auto"}
         made = _with(config, chosen | {"train.batch_size": config.train.batch_size or 1})
@@ -177,6 +180,8 @@ def _combinations(config: Config) -> Iterator[dict[str, _Way]]:
     open_fields = {field: ways for field, ways in table_of.items() if _get(config, field) == "auto"}
     if "memory.fused_backward" in open_fields and not _can_fuse(config):
         open_fields["memory.fused_backward"] = (_Way(False),)
+    if "memory.weights" in open_fields and config.memory.sharded:
+        open_fields["memory.weights"] = (_Way("fp32"),)
     every = (dict(zip(open_fields, ways, strict=True)) for ways in itertools.product(*open_fields.values()))
     allowed = (ways for ways in every if not _contradicts(config, ways))
     yield from sorted(allowed, key=lambda ways: sum(way.price for way in ways.values()))
@@ -188,8 +193,10 @@ def _contradicts(config: Config, ways: Mapping[str, _Way]) -> bool:
 
 
 def _can_fuse(config: Config) -> bool:
-    known = table.known(config.optimizer.name)
-    return config.train.gradient_accumulation == 1 and known is not None and not known.whole
+    known, limit = table.known(config.optimizer.name), config.optimizer.max_grad_norm
+    # A limit that somebody chose is kept.
+    is_free = limit in (0.0, OptimizerConfig().max_grad_norm) and not config.memory.sharded
+    return is_free and config.train.gradient_accumulation == 1 and known is not None and not known.whole
 
 
 def _grown(config: Config, question: _Question) -> Config:

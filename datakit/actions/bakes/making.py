@@ -182,7 +182,7 @@ def told_refusals() -> Iterator[None]:
     except TrainerError as error:
         if error.exit_code != ConfigError.exit_code:
             raise
-        hint = f"its [train] is [{BAKE}.train]; python -m trainer fields lists every setting"
+        hint = f"its [train] is [{BAKE}.train], with --set and --preset over it; python -m trainer fields lists all"
         raise ConfigError(f"{CONFIG_NAME} [{BAKE}]: the trainer refuses it; its reason is above", hint=hint) from error
 
 
@@ -224,11 +224,19 @@ def folder_of(project: Project, job: Job) -> Path:
     for folder in sorted((project.dataset.private / "bakes").glob("*"), reverse=True):
         if not (ledger / f"{folder.name}.toml").exists() and _same_run(folder, job):
             return folder
-    folder = _new_folder(project)
-    folder.mkdir(parents=True)
+    folder = _made_folder(project)
     (folder / MANIFEST_NAME).write_bytes(job.manifest)
     (folder / CONFIG).write_text(job.config(folder), "utf-8")
     return folder
+
+
+def _made_folder(project: Project) -> Path:
+    """A new bake's folder; where another bake begins at the same moment, each gets its own."""
+    while True:
+        folder = _new_folder(project)
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir(parents=True)
+            return folder
 
 
 def _new_folder(project: Project) -> Path:

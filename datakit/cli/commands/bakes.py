@@ -170,7 +170,8 @@ def _print_comparison(found: BakeComparison) -> None:
     say("")
     _print_data(found.data)
     _sides("versions", names, found.versions, nothing="the same device and versions")
-    _sides("results", names, found.results, nothing="the ledger tells no results")
+    results = [Difference(one.name, _measured(one.before), _measured(one.after)) for one in found.results]
+    _sides("results", names, results, nothing="the ledger tells no results")
 
 
 def _sides(title: str, names: tuple[str, str], rows: Sequence[Difference], *, nothing: str) -> None:
@@ -182,10 +183,13 @@ def _sides(title: str, names: tuple[str, str], rows: Sequence[Difference], *, no
 
 
 def _side(value: object) -> str:
-    """Numbers to five places, however small: 1e-05 and 2e-05 are two rates."""
-    if value is None or value == "":
-        return "–"
-    return f"{value:.5g}" if isinstance(value, float) else str(value)
+    """As it was set, and nothing rounded: 1e-05 and 2e-05 are two rates."""
+    return "–" if value is None or value == "" else str(value)
+
+
+def _measured(value: object) -> object:
+    """Five places are enough of a loss, or of seconds."""
+    return f"{value:.5g}" if isinstance(value, float) else value
 
 
 def _print_data(data: DataDifference) -> None:
