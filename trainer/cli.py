@@ -47,7 +47,7 @@ def cli() -> None:
 @click.option("--processes", default=1, type=click.IntRange(min=1), metavar="N", help="One for each GPU.")
 @click.option("--dry-run", is_flag=True, help="Only show the resolved config, pictures, buckets, steps and memory.")
 @click.option(
-    "--restart", is_flag=True, help="Throw away first what the run before left: checkpoints, results on the way, logs."
+    "--restart", is_flag=True, help="Throw away what the run before left: checkpoints, logs."
 )
 def run(config: Path, *, processes: int, dry_run: bool, restart: bool, **asked: Any) -> None:
     """Trains; goes on where the same command was stopped."""

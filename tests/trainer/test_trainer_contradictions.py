@@ -39,6 +39,11 @@ REFUSED = {
         "tiny has no such text encoder",
         "leave",
     ),
+    "limit of a fused pass": (
+        "[optimizer]\nmax_grad_norm = 0.5\n[memory]\nfused_backward = true",
+        "optimizer.max_grad_norm: memory.fused_backward knows",
+        "fused_backward = false",
+    ),
     "offset_random": ("[noise]\noffset_random = true", "noise.offset is 0", "noise.offset"),
     "perturbation": ("[noise]\ninput_perturbation_random = true", "noise.input_perturbation is 0", "largest"),
     "mean of uniform": ("[timesteps]\nmean = 0.5", "mean nothing for uniform", "logit_normal"),
