@@ -46,9 +46,7 @@ def cli() -> None:
 @VRAM
 @click.option("--processes", default=1, type=click.IntRange(min=1), metavar="N", help="One for each GPU.")
 @click.option("--dry-run", is_flag=True, help="Only show the resolved config, pictures, buckets, steps and memory.")
-@click.option(
-    "--restart", is_flag=True, help="Throw away what the run before left: checkpoints, logs."
-)
+@click.option("--restart", is_flag=True, help="Throw away what the run before left: checkpoints, logs.")
 def run(config: Path, *, processes: int, dry_run: bool, restart: bool, **asked: Any) -> None:
     """Trains; goes on where the same command was stopped."""
     from trainer import plan

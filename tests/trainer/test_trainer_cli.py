@@ -162,6 +162,7 @@ def wait_for_steps(log: Path, steps: int, process: subprocess.Popen[str]) -> Non
     pytest.fail(f"no {steps} steps: {process.communicate()}")
 
 
+@pytest.mark.slow
 def test_a_run_stopped_by_ctrl_c_goes_on_to_the_same_bits(tmp_path: Path) -> None:
     write_set(tmp_path, general="shuffle_caption = true")
     whole = write_config(tmp_path, train="steps = 40", out="whole")
