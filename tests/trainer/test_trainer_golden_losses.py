@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,6 +20,7 @@ from trainer import assembling, loop, plan
 from trainer.registry import ADAPTERS, FAMILIES, OBJECTIVES
 
 GOLDEN = Path(__file__).parent / "golden" / "losses.json"
+PLAIN = "arguments = { momentum = 0.0, nesterov = false }"
 RATE = 0.1
 WRITES = os.environ.get("DSK_GOLDEN") == "write"
 BASES: dict[str, Callable[[Path], Path]] = {"sd15": write_sd15, "sdxl": write_sdxl}
@@ -77,12 +77,10 @@ def losses(root: Path, case: str, *, base: Path | None) -> list[float]:
         f'[objective]\nname = "{objective}"\nzero_terminal_snr = {"true" if objective == "v_prediction" else "false"}\n'
     )
     rest += f'[adapter]\nname = "{adapter}"\n{SETTINGS[adapter]}\n'
-    made = plan.make(write_config(root, train="steps = 3", rest=rest))
-    oven = assembling.assemble(made).oven
     # Plain gradient descent: AdamW's first steps have the size of the rate whatever the gradient's, so that one that is
     # but rounding noise moves weights as far as a true one, elsewhere on each computer.
-    parameters = [parameter for group in oven.adapter.groups() for parameter in group.parameters]
-    oven = replace(oven, optimizer=torch.optim.SGD(parameters, lr=RATE))
+    rest += f'[optimizer]\nname = "sgd"\nlearning_rate = {RATE}\nweight_decay = 0.0\n{PLAIN}\n'
+    oven = assembling.assemble(plan.make(write_config(root, train="steps = 3", rest=rest))).oven
     return [step.loss for step in loop.train(oven, done=0, total=3, stop=lambda: False)]
 
 

@@ -96,6 +96,13 @@ class LoraLayer(nn.Module):
         middle = {} if self.mid is None else {MID: self.mid}
         return {DOWN: self.down, **middle, UP: self.up}
 
+    def place(self, device: torch.device) -> None:
+        """Moves the companion; its base stays where it is."""
+        for name in ("down", "mid", "up"):
+            factor = getattr(self, name)
+            if factor is not None:
+                setattr(self, name, nn.Parameter(factor.detach().to(device)))
+
     def start(self, seed: int, path: str) -> None:
         """A (and the middle) uniform as in kaiming_uniform(a=sqrt 5), which is +-1/sqrt(fan in); B stays zero."""
         with torch.no_grad():
@@ -199,9 +206,7 @@ def attach(model: Model, sites: Sequence[Site], *, settings: AdapterSettings) ->
             )
         layer = LoraLayer(base, site, settings=settings)
         layer.start(settings.seed, site.path)
-        for factor in layer.named().values():
-            # Its base stays where it is so far.
-            factor.data = factor.data.to(model.device)
+        layer.place(model.device)
         put(model.parts, site.path, module=layer)
         layers[site.path] = layer
     return LoraAttached(layers, model.parts)
