@@ -29,11 +29,13 @@ import torch  # noqa: E402
 from tiny_bases import write_sd15, write_sdxl  # noqa: E402
 from trainer_sets import write_config, write_pictures  # noqa: E402
 
-from trainer import assembling, bases, loop, plan, products  # noqa: E402
+from trainer import assembling, bases, filling, loop, plan, products  # noqa: E402
 from trainer.contracts.model import Prediction  # noqa: E402
 from trainer.data.pixels import fixed_views  # noqa: E402
 from trainer.families import _networks  # noqa: E402
 from trainer.families._single_file import save_checkpoint, shipped  # noqa: E402
+from trainer.memory import applying  # noqa: E402
+from trainer.memory.placing import using  # noqa: E402
 from trainer.registry import FAMILIES  # noqa: E402
 
 GPU = "cuda" if torch.cuda.is_available() else "cpu"
@@ -101,10 +103,18 @@ def _compare(folder: Path, objective: str, adapter: str) -> None:
         text = f'[objective]\nname = "{objective}"\n[adapter]\nname = "{adapter}"\nrank = 4\n'
         text += "" if adapter == "full" else 'conv_rank = 4\ntext_targets = "attention"\n'
         place = folder / ("cpu" if not found else "other")
-        oven = assembling.assemble(_plan(place, 64, f'device = "{device}"\nsteps = 5', text)).oven
-        found.append([step.loss for step in loop.train(oven, done=0, total=5, stop=_NEVER)])
+        made = _plan(place, 64, f'device = "{device}"\nsteps = 5', text)
+        oven = assembling.assemble(made).oven
+        found.append([step.loss for step in _steps(made, oven, total=5)])
     worst = max(abs(a - b) / abs(a) for a, b in zip(*found, strict=True))
     print(f"- {objective}, {adapter}: {worst:.1e}", flush=True)
+
+
+def _steps(made: plan.Plan, oven: loop.Oven, *, total: int) -> list[loop.Step]:
+    """All steps, the networks where a run has them."""
+    applying.prepare(oven.model, made.config)
+    with using(oven.model, filling.needed(made, oven)):
+        return list(loop.train(oven, done=0, total=total, stop=_NEVER))
 
 
 def _plan(folder: Path, size: int, train: str, rest: str) -> plan.Plan:
@@ -176,9 +186,9 @@ def _measure(folder: Path, base: Base, *, text: str, steps: int) -> None:
     _, encoding = _timed(lambda: oven.latents.fill(todo, batch_size=4, stop=_NEVER, tell=lambda _: None))
     encode_peak = _peak()
     _reset_peak()
-    found = list(loop.train(oven, done=0, total=steps, stop=_NEVER))
+    found = _steps(made, oven, total=steps)
     median, peak = statistics.median(step.seconds for step in found[3:]), _peak()
-    saved, saving = _timed(lambda: products.save(made, parts.kind, model=oven.model, adapter=oven.adapter, metadata={}))
+    saved, saving = _timed(lambda: products.save(made, parts, state=oven.adapter.state(), metadata={}))
     _check_result(made, parts.kind.product, saved)
     losses = f"{found[0].loss:.4f} .. {found[-1].loss:.4f}"
     cells = (
