@@ -72,14 +72,19 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     output: OutputConfig = OutputConfig()
 
 
-def read_toml(path: Path, *, error: type[TrainerError] = ConfigError) -> dict[str, Any]:
-    """The TOML's tables. Raises `error`, naming file and line."""
+def read_text(path: Path, *, error: type[TrainerError] = ConfigError) -> str:
+    """A text in UTF-8. Raises `error`, naming the file."""
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        return path.read_bytes().decode("utf-8-sig")
     except OSError as reason:
         raise error(f"{path}: cannot be read ({reason.strerror})", hint="check the path and its permissions") from None
     except UnicodeDecodeError as reason:
         raise error(f"{path}: is not UTF-8 text (byte {reason.start})", hint="save it as UTF-8") from None
+
+
+def read_toml(path: Path, *, error: type[TrainerError] = ConfigError) -> dict[str, Any]:
+    """The TOML's tables. Raises `error`, naming file and line."""
+    text = read_text(path, error=error)
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as reason:

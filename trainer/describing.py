@@ -37,9 +37,8 @@ def describe(plan: Plan) -> list[str]:
 
 def _memory(plan: Plan) -> list[str]:
     """What it will take on a GPU, and why it is done so."""
-    largest_px = max(plan.dataset.bucket_counts(), key=lambda size: size[0] * size[1], default=(0, 0))
     found = estimate.estimate(
-        plan.config, family=plan.family, base=plan.base, largest_px=largest_px, stay=plan.staying()
+        plan.config, family=plan.family, base=plan.base, largest_px=plan.dataset.largest_px, stay=plan.staying()
     )
     return [*found.lines(), *(f"         {reason}" for reason in plan.reasons)]
 

@@ -16,7 +16,6 @@ from trainer.due import Due
 from trainer.logs.contract import Sink
 from trainer.loop import Oven, Step
 from trainer.losslog import AddRow, LossLog, read_rows
-from trainer.memory.placing import text_parts, using
 from trainer.plan import Plan
 from trainer.progress import Reporter
 from trainer.showing import Show
@@ -74,7 +73,7 @@ class Diary:
         self.sink.flush()
 
     def _measure(self, step: int, *, stop: Callable[[], bool]) -> None:
-        with self.oven.as_result(), using(self.oven.model, text_parts(self.oven.model)):
+        with self.oven.as_result():
             found = validation.measure_both(self.oven, self.asked, stop=stop)
         if not found:
             return

@@ -20,7 +20,7 @@ class Due:
     def save(self, step: int) -> bool:
         """Whether a checkpoint is due, on all processes alike."""
         train = self.plan.config.train
-        is_due = self._at(step, steps=train.save_every, epochs=train.save_every_epochs)
+        is_due = at(self.plan, step, steps=train.save_every, epochs=train.save_every_epochs)
         if train.save_every_minutes:
             waited_s = time.monotonic() - self._saved_s
             is_due = self.processes.agree(is_due or waited_s >= 60.0 * train.save_every_minutes)
@@ -30,8 +30,9 @@ class Due:
 
     def validate(self, step: int) -> bool:
         """Whether the validation loss is."""
-        return self._at(step, steps=self.plan.config.validation.every, epochs=0)
+        return at(self.plan, step, steps=self.plan.config.validation.every)
 
-    def _at(self, step: int, *, steps: int, epochs: int) -> bool:
-        of_steps = bool(steps) and step % steps == 0
-        return of_steps or (bool(epochs) and step % (epochs * self.plan.steps_per_epoch) == 0)
+
+def at(plan: Plan, step: int, *, steps: int, epochs: int = 0) -> bool:
+    """Whether this step ends a span of so many steps, or of so many epochs; 0 is never."""
+    return any(span and step % span == 0 for span in (steps, epochs * plan.steps_per_epoch))

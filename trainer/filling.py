@@ -12,7 +12,7 @@ from trainer.data.captions import DrawKey
 from trainer.data.items import Item
 from trainer.data.pixels import fixed_views
 from trainer.loop import Oven
-from trainer.memory.placing import text_parts, using
+from trainer.memory.placing import text_parts
 from trainer.plan import Plan
 from trainer.processes import Processes
 from trainer.progress import Reporter
@@ -26,11 +26,9 @@ T = TypeVar("T")
 def fill(plan: Plan, parts: Assembled, *, reporter: Reporter, stop: StopWish) -> bool:
     """Encodes what is missing, each process its part; whether all is there. Raises DatasetError, WriteError."""
     oven = parts.oven
-    with using(oven.model, ("vae",)):
-        is_done = _latents(plan, parts, reporter=reporter, stop=stop)
+    is_done = _latents(plan, parts, reporter=reporter, stop=stop)
     if is_done and not oven.trains_text and oven.texts.folder is not None:
-        with using(oven.model, text_parts(oven.model)):
-            is_done = _texts(plan, parts, reporter=reporter, stop=stop)
+        is_done = _texts(plan, parts, reporter=reporter, stop=stop)
     return is_done
 
 

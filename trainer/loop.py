@@ -18,7 +18,7 @@ import torch
 from trainer import losses as loss_of
 from trainer import noise as noises
 from trainer import timesteps
-from trainer.contracts.adapter import Attached
+from trainer.contracts.adapter import Attached, parameters_of
 from trainer.contracts.model import Condition, Geometry, Model
 from trainer.data import captions
 from trainer.data.captions import DrawKey, TagRule
@@ -168,7 +168,7 @@ def _step(oven: Oven, number: int, *, epoch: int, draws: tuple[tuple[Draw, ...],
         if part.counts:
             table[firsts[part.place] : firsts[part.place + 1]] = rows
     oven.adapter.train(False)
-    oven.processes.sum_gradients(_parameters(oven))
+    oven.processes.sum_gradients(parameters_of(oven.adapter))
     table = oven.processes.sum_numbers(table)
     total = sum(table[0::3]) / len(pictures)
     norm = oven.updater.update() if math.isfinite(total) else math.nan
@@ -190,10 +190,6 @@ def _backward(oven: Oven, batch: Batch, *, share: float) -> list[float]:
     (weighted.sum() * share).backward()  # type: ignore[no-untyped-call]
     rows = torch.stack([weighted.detach().double(), bare.detach().double(), batch.times.double()], dim=1)
     return [float(number) for number in rows.flatten().tolist()]
-
-
-def _parameters(oven: Oven) -> list[torch.nn.Parameter]:
-    return [parameter for group in oven.adapter.groups() for parameter in group.parameters]
 
 
 def make_batch(oven: Oven, draws: Sequence[Draw], *, epoch: int, step: int) -> Batch:

@@ -233,13 +233,12 @@ def _base_notes(plan: Plan) -> list[str]:
 def _settled(config: Config, family: Family, base: BaseHeader | None) -> tuple[Config, tuple[str, ...], Dataset]:
     """The config with every choice made that it left to us, why, and the dataset read with its batch size."""
     dataset = items.find(_sets(config, family))
-    largest_px = max(dataset.bucket_counts(), key=lambda size: size[0] * size[1], default=(0, 0))
     on_gpu = {"cuda": True, "cpu": False}.get(config.train.device)
 
     def settled(batch_size: int) -> Settled:
         asked = _with_batch(config, batch_size)
         stay = _staying(config, dataset)
-        return planning.settle(asked, family=family, base=base, largest_px=largest_px, on_gpu=on_gpu, stay=stay)
+        return planning.settle(asked, family=family, base=base, largest_px=dataset.largest_px, on_gpu=on_gpu, stay=stay)
 
     # What the dataset TOML says of batches counts, not what a plan would like.
     named = _largest_batch(dataset)

@@ -16,6 +16,7 @@ import torch
 from trainer import assembling, diary, filling, imagelosses, loop, products, results, sharding, showing, state
 from trainer.assembling import Assembled
 from trainer.atomic import make_folder, remove_file, remove_leftovers
+from trainer.contracts.adapter import parameters_of
 from trainer.due import Due
 from trainer.errors import InterruptedRun, StateError
 from trainer.lock import exclusive
@@ -151,8 +152,7 @@ def _pieces(oven: Oven, tensors: Mapping[str, Mapping[str, torch.Tensor]]) -> di
         "optimizer": sharding.spread_state(tensors["optimizer"], [held.real for held in oven.updater.held]),
     }
     if oven.ema:
-        learnt = [parameter for group in oven.adapter.groups() for parameter in group.parameters]
-        found["ema"] = sharding.spread_state(tensors["ema"], learnt)
+        found["ema"] = sharding.spread_state(tensors["ema"], parameters_of(oven.adapter))
     return found
 
 

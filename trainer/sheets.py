@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 from PIL import Image
 
+from trainer import due
 from trainer.atomic import make_folder, remove_folder, remove_leftovers, write_file, write_folder
 from trainer.contracts.adapter import Attached
 from trainer.contracts.model import Model
@@ -38,8 +39,7 @@ def request(plan: Plan) -> ddim.Request:
 def is_due(plan: Plan, step: int) -> bool:
     """Whether pictures are made after this step; at the end they are in any case."""
     wanted = plan.config.sample
-    spans = (wanted.every, wanted.every_epochs * plan.steps_per_epoch)
-    return any(span and step % span == 0 for span in spans)
+    return due.at(plan, step, steps=wanted.every, epochs=wanted.every_epochs)
 
 
 def grows(plan: Plan) -> bool:

@@ -96,6 +96,11 @@ class Attached(Protocol):
         ...
 
 
+def parameters_of(adapter: Attached) -> list[torch.nn.Parameter]:
+    """All that the adapter learns, in the order of its groups."""
+    return [parameter for group in adapter.groups() for parameter in group.parameters]
+
+
 class Attach(Protocol):
     """Puts the adapter on the sites, in place; its effect is nothing so far. Raises ConfigError."""
 

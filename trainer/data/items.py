@@ -89,6 +89,11 @@ class Dataset:
                 counts[item.fit.bucket_px] += item.subset.num_repeats
         return counts
 
+    @property
+    def largest_px(self) -> tuple[int, int]:
+        """The bucket of most pixels; (0, 0) without pictures."""
+        return max(self.bucket_counts(), key=lambda size: size[0] * size[1], default=(0, 0))
+
     def tag_counts(self) -> dict[str, int]:
         """Tag -> repeats per epoch of the pictures that have it, in any of their captions; only tags that may move."""
         counts: Counter[str] = Counter()

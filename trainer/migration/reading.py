@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from trainer.config import read_toml
+from trainer.config import read_text, read_toml
 from trainer.errors import ConfigError
 from trainer.migration import guis
 from trainer.migration.desk import Row, Script, shown
@@ -140,7 +140,7 @@ def _value(name: str, values: list[str]) -> Any:
 
 
 def _words(path: Path) -> list[str]:
-    text = _text(path)
+    text = read_text(path)
     # Lines that go on: \ of shells, ^ of Windows, ` of PowerShell.
     text = re.sub(r"[\\^`][ \t]*\r?\n", " ", text)
     lines = [
@@ -156,18 +156,9 @@ def _words(path: Path) -> list[str]:
         raise ConfigError(f"{path}: cannot be taken apart ({error})", hint="close every quote") from None
 
 
-def _text(path: Path) -> str:
-    try:
-        return path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror})", hint="check the path") from None
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: is not UTF-8 text (byte {error.start})", hint="save it as UTF-8") from None
-
-
 def _json(path: Path) -> Mapping[str, Any]:
     try:
-        data = json.loads(_text(path))
+        data = json.loads(read_text(path))
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path}: is not valid JSON: {error}", hint="save the config in the GUI again") from None
     if not isinstance(data, dict):

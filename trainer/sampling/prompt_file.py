@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trainer.config import read_toml
+from trainer.config import read_text, read_toml
 from trainer.errors import InputError, nearest
 
 LARGEST_PX, MOST_STEPS, MOST_SEEDS = 8192, 1000, 2**64
@@ -96,7 +96,7 @@ def line(text: str, place: str) -> Said:
 
 
 def _read_lines(path: Path) -> list[Said]:
-    rows = _text(path).replace("\r\n", "\n").split("\n")
+    rows = read_text(path, error=InputError).replace("\r\n", "\n").split("\n")
     return [
         line(row, f"{path}: line {number}")
         for number, row in enumerate(rows, start=1)
@@ -124,7 +124,7 @@ def _read_toml(path: Path) -> list[Said]:
 
 def _read_json(path: Path) -> list[Said]:
     try:
-        rows = json.loads(_text(path))
+        rows = json.loads(read_text(path, error=InputError))
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: is not valid JSON: {error}", hint="write a list of prompts") from None
     if not isinstance(rows, list):
@@ -203,14 +203,3 @@ def _unknown(place: str, name: str, *, known: Mapping[str, str] | tuple[str, ...
 def _is_like(name: str, field: str) -> bool:
     keys = {key for key, one in _KEYS.items() if one == field}
     return nearest(name, {field, *keys}).startswith("did you mean")
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise InputError(
-            f"{path}: cannot be read ({error.strerror})", hint="check the path and its permissions"
-        ) from None
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: is not UTF-8 text (byte {error.start})", hint="save it as UTF-8") from None

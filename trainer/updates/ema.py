@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import torch
 
-from trainer.contracts.adapter import Attached
+from trainer.contracts.adapter import Attached, parameters_of
 from trainer.errors import StateError
 from trainer.updates.held import piece
 
@@ -16,7 +16,7 @@ class Ema:
     """The average of an adapter's parameters, float32 and beside them; at first what they are when it is made."""
 
     def __init__(self, adapter: Attached, decay: float, warmup: bool) -> None:
-        self._parameters = [parameter for group in adapter.groups() for parameter in group.parameters]
+        self._parameters = parameters_of(adapter)
         # As long as it grows, the beginning counts less.
         self._decay, self._warmup = decay, warmup
         self._average = [parameter.detach().to(torch.float32, copy=True) for parameter in self._parameters]
