@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-peers bench bench-import bench-history bench-stages bench-looks bench-tags bench-lint bench-export bench-cache bench-train lint docs clean distclean
+.PHONY: help demo test test-slow test-peers bench bench-import bench-history bench-stages bench-looks bench-tags bench-lint bench-export bench-cache bench-train experiments dsk-tiny dsk-tiny-tagger lint docs clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -49,7 +49,21 @@ bench-tags: $(STAMP) ## metadata of 10,000 images, a vocabulary of 140,000 tags,
 	@$(BIN)/python -m tests.benchmarks.bench_vocabulary
 	@$(BIN)/python -m tests.benchmarks.bench_find
 
-bench-lint: $(STAMP) ## lint of 10,000 and 100,000 images with captions against lora-audit, cleanvision and bare decoding
+bench-experiments: $(STAMP) ## claims that users argue about, tried on dsk-tiny: docs/experiments.md (hours)
+	@$(BIN)/python -m tests.experiments $(ARGS)
+
+TINY := build/dsk-tiny
+TINY_RECIPE := docs/recipes/dsk-tiny
+
+dsk-tiny: $(STAMP) ## the base model that comes along, made again from nothing in build/dsk-tiny (hours; goes on where it stopped)
+	@test -f $(TINY)/world/manifest.jsonl || $(BIN)/python -m datakit.demo.portraits $(TINY)/world --count 14000 --seed 1 --size 64 --base --processes 2
+	@test -f $(TINY)/vae-run/result.json || $(BIN)/python -m trainer vae $(TINY_RECIPE)/vae.toml
+	@test -d $(TINY)/blank || $(BIN)/python -m trainer blank $(TINY)/blank --family tiny --seed 0 --vae $(TINY)/vae-run/vae --prediction v_prediction --zero-terminal-snr
+	@test -f $(TINY)/base-run/result.json || $(BIN)/python -m trainer run $(TINY_RECIPE)/base.toml
+	@test -f $(TINY)/cool-run/result.json || $(BIN)/python -m trainer run $(TINY_RECIPE)/cool.toml
+	@echo "made $(TINY)/cool-run/dsk-tiny"
+
+lint: $(STAMP) ## lint of 10,000 and 100,000 images with captions against lora-audit, cleanvision and bare decoding
 	@$(BIN)/python -m tests.benchmarks.bench_lint $(ARGS)
 
 bench-export: $(STAMP) ## export of 10,000 items elsewhere: the first time, again, after one edit

@@ -140,6 +140,39 @@ def classgen(config: Path, *, out: Path, sets: tuple[str, ...], **options: Any) 
 @cli.command()
 @CONFIG
 @SETS
+@click.option("--lora", default="", metavar="FILE", help="The LoRA, checkpoint or embedding; empty for none.")
+@click.option("--jobs", required=True, type=click.Path(path_type=Path), help="A JSON list of pictures.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder.")
+@click.option("--batch", default=0, type=click.IntRange(min=0), help="Pictures made at once; default: by their size.")
+def pictures(config: Path, *, jobs: Path, sets: tuple[str, ...], **asked: Any) -> None:
+    """Makes single pictures, many at once; goes on where the same command was stopped.
+
+    A job is {"name", "prompt", "negative", "seed", "scale"}; scale is the LoRA's strength, 0 for without. [sample]
+    says the size, steps and guidance. Pictures that are there of the same job are not made again.
+    """
+    from trainer.tools import asking
+    from trainer.tools.jobs import Errand, read_jobs
+
+    wanted, plan = read_jobs(jobs), asking.plan_of_base(config, sets=sets)
+    errand = Errand(Path(asked["lora"]) if asked["lora"] else None, asked["out"], asked["batch"])
+    _require_extra()
+    from trainer.signals import stop_wish
+    from trainer.tools.drawing import draw
+
+    reporter = _reporter()
+    with stop_wish() as stop:
+        reporter.begin("drawing", done=0, total=len(wanted))
+        try:
+            made = draw(plan, wanted, errand, stop=stop, tell=reporter.advance)
+        finally:
+            reporter.end()
+    what = "1 picture" if made.new == 1 else f"{made.new} pictures"
+    click.echo(f"made {what} in {errand.out}" + (f", {made.kept} were there" if made.kept else ""))
+
+
+@cli.command()
+@CONFIG
+@SETS
 @PRESET
 @VRAM
 def check(config: Path, sets: tuple[str, ...], *, preset: str, vram: str | None) -> None:
@@ -200,6 +233,50 @@ def optimizers(*, as_json: bool) -> None:
         click.echo(json.dumps([dict(zip(keys, row, strict=True)) for row in found], indent=2))
         return
     _show([f"{name:<20} {rate:<7g} {about}{f' ({extra})' if extra else ''}" for name, about, rate, extra in found])
+
+
+@cli.command()
+@CONFIG
+@SETS
+@click.option("--restart", is_flag=True, help="Throw away what the run before left: checkpoints, logs.")
+def vae(config: Path, sets: tuple[str, ...], *, restart: bool) -> None:
+    """Trains a VAE on a folder of pictures; goes on where the same command was stopped.
+
+    CONFIG is a TOML of its own; docs/autoencoder.md lists all that it may say.
+    """
+    from trainer.autoencoder.config import load
+
+    asked = load(config, sets=sets)
+    _require_extra()
+    from trainer.autoencoder.run import train
+
+    result = train(asked, _reporter(), restart=restart)
+    click.echo(f"trained {result.steps} steps in {result.seconds:.1f} s, {result.psnr_db:.2f} dB")
+
+
+@cli.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--family", default="tiny", show_default=True, help="Kind of base model.")
+@click.option("--sizes", type=click.Path(path_type=Path), help="A TOML with sizes other than the family's own.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**53), help="Decides the weights.")
+@click.option("--vae", type=click.Path(path_type=Path), help="A trained VAE's folder; default: a fresh one.")
+@click.option(
+    "--prediction",
+    type=click.Choice(("epsilon", "v_prediction", "rectified_flow")),
+    default="epsilon",
+    show_default=True,
+    help="What the network will be trained to say.",
+)
+@click.option("--zero-terminal-snr", is_flag=True, help="It will be trained on a schedule that ends in pure noise.")
+def blank(folder: Path, *, family: str, **asked: Any) -> None:
+    """Writes a base model with fresh weights into the new folder DIR, to train from scratch."""
+    from trainer.blank import request, write
+
+    made = request(family, **asked)
+    _require_extra()
+    counts = write(made, folder)
+    _show([f"{part:<14} {count / 1e6:.3f} M weights" for part, count in counts.items()])
+    click.echo(f"saved {folder}")
 
 
 @cli.command("from-sd-scripts")

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from trainer import embedded
 from trainer.errors import ConfigError, TrainerError, nearest
 from trainer.layers import Layer, as_text, merged, of_set, origin
 from trainer.run_sections import (
@@ -278,11 +279,17 @@ def _with_absolute_paths(config: Config, absolute: Callable[[str], str]) -> Conf
     replace = msgspec.structs.replace
     return replace(
         config,
-        model=replace(config.model, base=absolute(config.model.base), vae=absolute(config.model.vae)),
+        model=replace(config.model, base=_base(config.model.base, absolute), vae=absolute(config.model.vae)),
         dataset=_dataset(config.dataset, absolute),
         sample=replace(config.sample, prompt_file=absolute(config.sample.prompt_file)),
         output=replace(config.output, dir=absolute(config.output.dir)),
     )
+
+
+def _base(given: str, absolute: Callable[[str], str]) -> str:
+    """The path of a base, or that of one which comes with the trainer; write `./name` for a folder of such a name."""
+    own = embedded.path_of(given)
+    return absolute(given) if own is None else str(own)
 
 
 def _dataset(given: DatasetConfig, absolute: Callable[[str], str]) -> DatasetConfig:

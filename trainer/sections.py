@@ -24,7 +24,8 @@ class ModelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     family: str = ""
     """Kind of base model; empty: told by the base's own files, and the tiny one where there is no base."""
     base: str = ""
-    """The base model: a .safetensors file or a folder in diffusers' layout; empty: random weights, by `seed`."""
+    """The base model: a .safetensors file, a folder in diffusers' layout, or `dsk-tiny`, which comes with the trainer;
+    empty: random weights, by `seed`."""
     vae: str = ""
     """A VAE to use instead of the base's: a .safetensors file or a folder."""
     prediction_type: Literal["auto", "epsilon", "v_prediction", "rectified_flow"] = "auto"

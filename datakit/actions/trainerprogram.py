@@ -27,6 +27,8 @@ _ENCODED: Final = "encoded"
 """Folder of cached latents and text states, below `.dsk`."""
 PLACES: Final = (("model", "base"), ("model", "vae"), ("sample", "prompt_file"))
 """Settings that name a file of the person's."""
+EMBEDDED: Final = ("dsk-tiny", "dsk-tiny-eps")
+"""Base models that come with the trainer: names, not files."""
 OURS: Final = {"dataset": ("cache", "config", "reg_dir", "train_dir"), "output": ("dir", "name")}
 """Section → keys that are not a person's to set: dsk bakes its own export, and bakes/ lists the results."""
 
@@ -56,7 +58,8 @@ def trainer_settings(project: Project, asked: Mapping[str, Any] | None = None) -
     tables: dict[str, Any] = {name: dict(table) for name, table in given.items() if isinstance(table, Mapping)}
     root = project.dataset.root
     for section, key in PLACES:
-        if path := str(tables.get(section, {}).get(key, "")):
+        path = str(tables.get(section, {}).get(key, ""))
+        if path and path not in EMBEDDED:
             # Lets the home of nobody stand: the trainer says that it is not there.
             tables[section][key] = str(root / os.path.expanduser(path))  # noqa: PTH111
     own = {"config": str(root / EXPORT / FORMAT / "dataset.toml"), "cache": str(project.dataset.private / _ENCODED)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +13,9 @@ from pathlib import Path
 from typing import Final
 
 from datakit.demo.folder import fresh
-from datakit.demo.scrape import Scrape, write_scrape
+from datakit.demo.page.record import LINT_BEFORE, Recorder
+from datakit.demo.page.writing import write_page
+from datakit.demo.scrape import SEED, Scrape, write_scrape
 from datakit.demo.settings import dsk_toml
 from datakit.demo.terminal import command_line, heading, say
 
@@ -30,6 +33,8 @@ class Step:
     """Said before it."""
     codes: Mapping[int, str]
     """Exit codes that are right here, each with a remark, or '' where there is nothing to remark."""
+    report: str = ""
+    """File in the demonstration's folder that the answer with --json is kept in, for the page."""
 
 
 _OK: Final[Mapping[int, str]] = {0: ""}
@@ -38,7 +43,7 @@ _LEFT: Final = {0: "", 1: "(exit code 1: what is left needs a person, or a stage
 
 STEPS: Final = (
     Step(("import", f"../{SCRAPE}"), "Bring the scrape in: nothing is overwritten, nothing is guessed.", _OK),
-    Step(("lint",), "What is wrong with it?", _FINDINGS),
+    Step(("lint",), "What is wrong with it?", _FINDINGS, LINT_BEFORE),
     Step(("lint", "--fix"), "Repair what can be repaired without a question.", _LEFT),
     Step(("status",), "Where does the dataset stand?", _OK),
     Step(("advance",), "Run all stages: raw, filtered, edited, captioned, cleaned, wip, export.", _OK),
@@ -68,30 +73,43 @@ def run(folder: Path, *, quick: bool) -> int:
 
 def _play(home: Path, *, quick: bool) -> int:
     dataset = home / SET
-    code = _run(Step(("init", SET), "A dataset is a git repository.", _OK), home)
+    recorder = Recorder(home, {"scrape": SEED})
+    code = _run(Step(("init", SET), "A dataset is a git repository.", _OK), home, recorder)
     if code is not None:
         return code
     command_line(["cd", SET])
     _write_settings(dataset, quick=quick)
     for step in STEPS:
-        code = _run(step, dataset)
+        code = _run(step, dataset, recorder)
         if code is not None:
             return code
+        if step.report:
+            _keep_report(step, dataset, home / step.report)
     tell_bake(dataset)
+    written = write_page(home)
+    say(f"page      {_short(written.path)}: all of this in one file ({written.size_bytes / 1e6:.1f} MB)")
     return 0
 
 
-def _run(step: Step, cwd: Path) -> int | None:
+def _run(step: Step, cwd: Path, recorder: Recorder) -> int | None:
     """None when the command ended as it should, else the exit code to stop with."""
     heading(step.about)
     command_line(["dsk", *step.words])
+    begun = time.monotonic()
     code = subprocess.run([sys.executable, "-m", "datakit", *step.words], cwd=cwd, check=False).returncode
+    recorder.add(cwd, ["dsk", *step.words], code=code, seconds=time.monotonic() - begun)
     if code not in step.codes:
         say(f"dsk {' '.join(step.words)} ended with exit code {code}: the demonstration stops here", style="31")
         return code if code > 0 else 1
     if step.codes[code]:
         say(step.codes[code], style="2")
     return None
+
+
+def _keep_report(step: Step, cwd: Path, path: Path) -> None:
+    """What the command says to programs, kept for the page; the page does without where there is nothing to keep."""
+    command = [sys.executable, "-m", "datakit", *step.words, "--json"]
+    path.write_bytes(subprocess.run(command, cwd=cwd, check=False, stdout=subprocess.PIPE).stdout)
 
 
 def _write_settings(dataset: Path, *, quick: bool) -> None:

@@ -77,7 +77,12 @@ class StableDiffusion:
         return pixels.clamp(-1.0, 1.0).to(latents.device)
 
     def encode_text(self, prompts: Sequence[str]) -> list[dict[str, torch.Tensor]]:
-        """`states` [S, D] of each prompt, and `pooled` [P] where the family has it."""
+        """`states` [S, D] of each prompt, and `pooled` [P] where the family has it.
+
+        With gradient all are read together, else each alone, so that what is kept depends on no neighbour.
+        """
+        if torch.is_grad_enabled() and prompts:
+            return self.texts.encode_together(prompts)
         return [self.texts.encode(prompt) for prompt in prompts]
 
     def assemble(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -62,21 +62,32 @@ class Texts:
 
         Each prompt is read alone, so that its states do not depend on its neighbours.
         """
-        found: dict[str, torch.Tensor] = {}
-        sides: list[torch.Tensor] = []
+        return self.encode_together([prompt])[0]
+
+    def encode_together(self, prompts: Sequence[str]) -> list[dict[str, torch.Tensor]]:
+        """As `encode` of each, all rows at once: faster, and equal but for the last bits."""
+        found: list[dict[str, torch.Tensor]] = [{} for _ in prompts]
+        sides: list[list[torch.Tensor]] = [[] for _ in prompts]
         for part, pad in self.style.pads.items():
-            ids = torch.tensor(rows(prompt, self.rule, pad=pad, words=self.words), device=_device(self.encoders[part]))
-            hidden = _hidden(self.encoders[part], ids)
+            encoder = self.encoders[part]
+            texts = [rows(prompt, self.rule, pad=pad, words=self.words) for prompt in prompts]
+            ids = torch.tensor([row for text in texts for row in text], device=_device(encoder))
+            hidden = _hidden(encoder, ids)
             states = hidden[-self.layer]
             if self.style.final_norm:
-                states = _core(self.encoders[part]).final_layer_norm(states)
-            sides.append(join(_wide(states, self.encoders[part]), self.rule))
+                states = _core(encoder).final_layer_norm(states)
+            counts = [len(text) for text in texts]
+            for place, own in enumerate(torch.split(_wide(states, encoder), counts)):
+                sides[place].append(join(own, self.rule))
             if part == self.style.pooled:
-                found["pooled"] = _wide(_pooled(self.encoders[part], hidden[-1], ids=ids), self.encoders[part])
+                firsts = zip(torch.split(hidden[-1], counts), torch.split(ids, counts), strict=True)
+                for place, (last, row_ids) in enumerate(firsts):
+                    found[place]["pooled"] = _wide(_pooled(encoder, last, ids=row_ids), encoder)
         # Encoders that lie on several devices, while one is trained, tell all of it where the first one lies.
-        device = sides[0].device
-        tokens = torch.cat([side.to(device) for side in sides], dim=-1)
-        return {"states": tokens, **{name: tensor.to(device) for name, tensor in found.items()}}
+        device = sides[0][0].device
+        for place, own in enumerate(sides):
+            found[place]["states"] = torch.cat([side.to(device) for side in own], dim=-1)
+        return [{name: tensor.to(device) for name, tensor in one.items()} for one in found]
 
     def ids(self, text: str) -> list[int]:
         """Ids of a text without marks."""

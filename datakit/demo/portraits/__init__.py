@@ -1,0 +1,1 @@
+"""Portraits whose tags are known because they were drawn: styles, looks, pictures."""

@@ -1,0 +1,1 @@
+"""Trains the networks that turn pictures into latents and back."""
