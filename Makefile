@@ -63,6 +63,17 @@ dsk-tiny: $(STAMP) ## the base model that comes along, made again from nothing i
 	@test -f $(TINY)/cool-run/result.json || $(BIN)/python -m trainer run $(TINY_RECIPE)/cool.toml
 	@echo "made $(TINY)/cool-run/dsk-tiny"
 
+TAGGER := build/dsk-tiny-tagger
+PORTRAITS := $(BIN)/python -m datakit.demo.portraits
+
+dsk-tiny-tagger: $(STAMP) ## the tagger that comes along, made again from nothing in build/dsk-tiny-tagger
+	@test -d $(TAGGER)/base || $(PORTRAITS) $(TAGGER)/base --count 8000 --seed 101 --size 96 --varied
+	@test -d $(TAGGER)/more || $(PORTRAITS) $(TAGGER)/more --count 2400 --seed 102 --size 96 --varied --styles big-ears,big-smile,open-peeps
+	@for one in aria mika hana sora; do test -d $(TAGGER)/$$one || $(PORTRAITS) $(TAGGER)/$$one --count 100 --seed 901 --character $$one --varied || exit; done
+	@for one in lorelei pixel-art; do test -d $(TAGGER)/$$one || $(PORTRAITS) $(TAGGER)/$$one --count 400 --seed 903 --styles $$one --varied || exit; done
+	@cp trainer/tagger/dsk-tiny-tagger.toml $(TAGGER)/tagger.toml
+	@$(BIN)/python -m trainer tagger $(TAGGER)/tagger.toml
+
 lint: $(STAMP) ## lint of 10,000 and 100,000 images with captions against lora-audit, cleanvision and bare decoding
 	@$(BIN)/python -m tests.benchmarks.bench_lint $(ARGS)
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from trainer.errors import InterruptedRun, MissingExtraError, TrainerError, WriteError
+from trainer.tagger.command import tagger
 
 if TYPE_CHECKING:
     from trainer.progress import Reporter
@@ -37,6 +38,9 @@ def cli() -> None:
 
     CONFIG is a TOML of the run; `fields` lists all that it may say.
     """
+
+
+cli.add_command(tagger)
 
 
 @cli.command()

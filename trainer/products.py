@@ -84,12 +84,14 @@ def sample(plan: Plan, result: Path, *, wanted: ddim.Request, title: str) -> Ima
         changed = assembling.load_model(replace(plan, base=bases.read_header(result)))
         after = sheets.pictures(plan, changed, learnt, wanted=wanted)
     else:
-        adapter = _attached(plan, kind, model=model, result=result)
+        adapter = attached(plan, result, model=model)
         before, after = sheets.both(plan, model, learnt, adapter=adapter, wanted=wanted)
     return sheets.drawn(plan, (("before", before), ("after", after)), wanted=wanted, title=title)
 
 
-def _attached(plan: Plan, kind: Adapter, *, model: Model, result: Path) -> Attached:
+def attached(plan: Plan, result: Path, *, model: Model) -> Attached:
+    """An adapter or embedding from its file, put on the model. Raises LoraFileError."""
+    kind = ADAPTERS.load(plan.config.adapter.name, field="adapter.name")
     if kind.product == "lora":
         tensors, _ = kohya_lora.load(result)
         return assembling.attach_file(plan, model, tensors=tensors)

@@ -1,8 +1,8 @@
 """Where a tagger's files are on this computer.
 
-By name: beneath `$DSK_MODELS/NAME`, or in the Hugging Face hub's own cache, where other programs may have put them. By
-path: a folder with an ONNX file and its labels, or the ONNX file; a `spec.toml` beside them says what it is, otherwise
-the folder's name or the kind of label file does. Looking downloads nothing.
+By name: beneath `$DSK_MODELS/NAME`, among those that come with dsk, or in the Hugging Face hub's own cache, where other
+programs may have put them. By path: a folder with an ONNX file and its labels, or the ONNX file; a `spec.toml` beside
+them says what it is, otherwise the folder's name or the kind of label file does. Looking downloads nothing.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from datakit.taggers.spec import Spec, parse_spec
 from datakit.taggers.specfiles import built_in_specs, load_spec, own_specs, read_spec_file
 
 MODELS_VARIABLE: Final = "DSK_MODELS"
+BUNDLED: Final = Path(__file__).with_name("assets")
+"""Files of the taggers that come with dsk, each in a folder of its name."""
 _SPEC_FILE: Final = "spec.toml"
 _KINDS: Final = (
     ("selected_tags.csv", ""),
@@ -147,6 +149,9 @@ def _file_of(name: str, spec: Spec, path: str, *, repository: str = "") -> Path 
         for place in (folder / name / path, folder / name / Path(path).name):
             if place.is_file():
                 return place
+    bundled = BUNDLED / name / path
+    if not spec.repository and bundled.is_file():
+        return bundled
     return _in_hub_cache(repository or spec.repository, spec.revision if not repository else "main", path)
 
 

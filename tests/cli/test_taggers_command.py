@@ -83,7 +83,7 @@ def test_fetched_once(dsk: Dsk, env: dict[str, str], tmp_path: Path, into_models
     assert Path(fetched["labels"]).read_bytes() == (made / "selected_tags.csv").read_bytes()
     assert Path(fetched["model"]).is_relative_to(models or tmp_path / "hub")
     rows = json.loads(dsk(tmp_path, "taggers", "--json", env={**env, "DSK_MODELS": models}).stdout)
-    assert [row["name"] for row in rows if row.get("is_here")] == [NAME]
+    assert [row["name"] for row in rows if row.get("is_here")] == ["dsk-tiny-tagger", NAME], "one comes with dsk"
 
 
 def test_a_file_that_the_hub_lacks_is_named(dsk: Dsk, env: dict[str, str], tmp_path: Path) -> None:

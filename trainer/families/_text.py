@@ -85,8 +85,8 @@ class Texts:
                     found[place]["pooled"] = _wide(_pooled(encoder, last, ids=row_ids), encoder)
         # Encoders that lie on several devices, while one is trained, tell all of it where the first one lies.
         device = sides[0][0].device
-        for place, own in enumerate(sides):
-            found[place]["states"] = torch.cat([side.to(device) for side in own], dim=-1)
+        for place, laid in enumerate(sides):
+            found[place]["states"] = torch.cat([side.to(device) for side in laid], dim=-1)
         return [{name: tensor.to(device) for name, tensor in one.items()} for one in found]
 
     def ids(self, text: str) -> list[int]:

