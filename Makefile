@@ -52,10 +52,10 @@ bench-tags: $(STAMP) ## metadata of 10,000 images, a vocabulary of 140,000 tags,
 bench-experiments: $(STAMP) ## claims that users argue about, tried on dsk-tiny: docs/experiments.md (hours)
 	@$(BIN)/python -m tests.experiments $(ARGS)
 
-TINY := build/dsk-tiny
+TINY := made/dsk-tiny
 TINY_RECIPE := docs/recipes/dsk-tiny
 
-dsk-tiny: $(STAMP) ## the base model that comes along, made again from nothing in build/dsk-tiny (hours; goes on where it stopped)
+dsk-tiny: $(STAMP) ## the base model that comes along, made again from nothing in made/dsk-tiny (hours; goes on where it stopped)
 	@test -f $(TINY)/world/manifest.jsonl || $(BIN)/python -m datakit.demo.portraits $(TINY)/world --count 14000 --seed 1 --size 64 --base --processes 2
 	@test -f $(TINY)/vae-run/result.json || $(BIN)/python -m trainer vae $(TINY_RECIPE)/vae.toml
 	@test -d $(TINY)/blank || $(BIN)/python -m trainer blank $(TINY)/blank --family tiny --seed 0 --vae $(TINY)/vae-run/vae --prediction v_prediction --zero-terminal-snr
@@ -63,10 +63,10 @@ dsk-tiny: $(STAMP) ## the base model that comes along, made again from nothing i
 	@test -f $(TINY)/cool-run/result.json || $(BIN)/python -m trainer run $(TINY_RECIPE)/cool.toml
 	@echo "made $(TINY)/cool-run/dsk-tiny"
 
-TAGGER := build/dsk-tiny-tagger
+TAGGER := made/dsk-tiny-tagger
 PORTRAITS := $(BIN)/python -m datakit.demo.portraits
 
-dsk-tiny-tagger: $(STAMP) ## the tagger that comes along, made again from nothing in build/dsk-tiny-tagger
+dsk-tiny-tagger: $(STAMP) ## the tagger that comes along, made again from nothing in made/dsk-tiny-tagger
 	@test -d $(TAGGER)/base || $(PORTRAITS) $(TAGGER)/base --count 8000 --seed 101 --size 96 --varied
 	@test -d $(TAGGER)/more || $(PORTRAITS) $(TAGGER)/more --count 2400 --seed 102 --size 96 --varied --styles big-ears,big-smile,open-peeps
 	@for one in aria mika hana sora; do test -d $(TAGGER)/$$one || $(PORTRAITS) $(TAGGER)/$$one --count 100 --seed 901 --character $$one --varied || exit; done
