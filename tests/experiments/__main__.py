@@ -61,7 +61,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rate", type=float, default=usual.rate, help="learning rate")
     parser.add_argument("--sample-steps", type=int, default=painting.steps, help="of painting")
     parser.add_argument("--budget-minutes", type=float, default=float("inf"), help="begin no run after so long")
-    parser.add_argument("--results", type=Path, default=ROOT / "build" / "experiments", help="folder of the results")
+    parser.add_argument("--results", type=Path, default=ROOT / "made" / "experiments", help="folder of the results")
     parser.add_argument("--report", action="store_true", help="write docs/experiments.md from the results, run nothing")
     parser.add_argument("--docs", type=Path, default=ROOT / "docs", help="where the report goes")
     parser.add_argument("--traceback", action="store_true", help="show where an error came from")
