@@ -15,7 +15,7 @@ STAMP := $(VENV)/.installed
 .PHONY: help demo test test-slow test-peers bench bench-import bench-history bench-stages bench-looks bench-tags bench-lint bench-export bench-cache bench-train experiments dsk-tiny dsk-tiny-tagger lint docs clean distclean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
 
 demo: $(STAMP) ## a small scrape, the user's commands on it, a baked LoRA, in the folder demo/
 	@$(BIN)/python -m datakit.demo --dir "$(DEMO)" $(ARGS)
@@ -49,14 +49,19 @@ bench-tags: $(STAMP) ## metadata of 10,000 images, a vocabulary of 140,000 tags,
 	@$(BIN)/python -m tests.benchmarks.bench_vocabulary
 	@$(BIN)/python -m tests.benchmarks.bench_find
 
-bench-experiments: $(STAMP) ## claims that users argue about, tried on dsk-tiny: docs/experiments.md (hours)
+experiments: $(STAMP) ## claims that users argue about, tried on dsk-tiny: docs/experiments.md (hours)
 	@$(BIN)/python -m tests.experiments $(ARGS)
+
+COMMA := ,
+PORTRAITS := $(BIN)/python -m datakit.demo.portraits
+# Draws into $(1).part first: a folder that is there is whole, whatever stopped the drawing of another.
+drawn = test -d $(1) || { rm -rf $(1).part && $(PORTRAITS) $(1).part $(2) && mv $(1).part $(1); }
 
 TINY := made/dsk-tiny
 TINY_RECIPE := docs/recipes/dsk-tiny
 
 dsk-tiny: $(STAMP) ## the base model that comes along, made again from nothing in made/dsk-tiny (hours; goes on where it stopped)
-	@test -f $(TINY)/world/manifest.jsonl || $(BIN)/python -m datakit.demo.portraits $(TINY)/world --count 14000 --seed 1 --size 64 --base --processes 2
+	@$(call drawn,$(TINY)/world,--count 14000 --seed 1 --size 64 --base --processes 2)
 	@test -f $(TINY)/vae-run/result.json || $(BIN)/python -m trainer vae $(TINY_RECIPE)/vae.toml
 	@test -d $(TINY)/blank || $(BIN)/python -m trainer blank $(TINY)/blank --family tiny --seed 0 --vae $(TINY)/vae-run/vae --prediction v_prediction --zero-terminal-snr
 	@test -f $(TINY)/base-run/result.json || $(BIN)/python -m trainer run $(TINY_RECIPE)/base.toml
@@ -64,17 +69,16 @@ dsk-tiny: $(STAMP) ## the base model that comes along, made again from nothing i
 	@echo "made $(TINY)/cool-run/dsk-tiny"
 
 TAGGER := made/dsk-tiny-tagger
-PORTRAITS := $(BIN)/python -m datakit.demo.portraits
 
-dsk-tiny-tagger: $(STAMP) ## the tagger that comes along, made again from nothing in made/dsk-tiny-tagger
-	@test -d $(TAGGER)/base || $(PORTRAITS) $(TAGGER)/base --count 8000 --seed 101 --size 96 --varied
-	@test -d $(TAGGER)/more || $(PORTRAITS) $(TAGGER)/more --count 2400 --seed 102 --size 96 --varied --styles big-ears,big-smile,open-peeps
-	@for one in aria mika hana sora; do test -d $(TAGGER)/$$one || $(PORTRAITS) $(TAGGER)/$$one --count 100 --seed 901 --character $$one --varied || exit; done
-	@for one in lorelei pixel-art; do test -d $(TAGGER)/$$one || $(PORTRAITS) $(TAGGER)/$$one --count 400 --seed 903 --styles $$one --varied || exit; done
+dsk-tiny-tagger: $(STAMP) ## the tagger that comes along, made again from nothing in made/dsk-tiny-tagger (goes on where it stopped)
+	@$(call drawn,$(TAGGER)/base,--count 8000 --seed 101 --size 96 --varied)
+	@$(call drawn,$(TAGGER)/more,--count 2400 --seed 102 --size 96 --varied --styles big-ears$(COMMA)big-smile$(COMMA)open-peeps)
+	@for one in aria mika hana sora; do $(call drawn,$(TAGGER)/$$one,--count 100 --seed 901 --character $$one --varied) || exit; done
+	@for one in lorelei pixel-art; do $(call drawn,$(TAGGER)/$$one,--count 400 --seed 903 --styles $$one --varied) || exit; done
 	@cp trainer/tagger/dsk-tiny-tagger.toml $(TAGGER)/tagger.toml
 	@$(BIN)/python -m trainer tagger $(TAGGER)/tagger.toml
 
-lint: $(STAMP) ## lint of 10,000 and 100,000 images with captions against lora-audit, cleanvision and bare decoding
+bench-lint: $(STAMP) ## lint of 10,000 and 100,000 images with captions against lora-audit, cleanvision and bare decoding
 	@$(BIN)/python -m tests.benchmarks.bench_lint $(ARGS)
 
 bench-export: $(STAMP) ## export of 10,000 items elsewhere: the first time, again, after one edit

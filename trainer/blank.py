@@ -118,6 +118,8 @@ def _built(part: str, settings: Mapping[str, Any]) -> Any:
     from transformers.models.clip.configuration_clip import CLIPTextConfig
     from transformers.models.clip.modeling_clip import CLIPTextModel, CLIPTextModelWithProjection
 
+    from trainer.families._networks import NO_NETWORK
+
     kinds: dict[str, Any] = {
         "unet": UNet2DConditionModel,
         "vae": AutoencoderKL,
@@ -130,7 +132,7 @@ def _built(part: str, settings: Mapping[str, Any]) -> Any:
         raise BaseModelError(f"--sizes: [{part}] has no setting {strange[0]!r}", hint=nearest(strange[0], known))
     try:
         return kinds[part](CLIPTextConfig(**settings)) if takes is CLIPTextConfig else kinds[part](**settings)
-    except (TypeError, ValueError, KeyError, AttributeError, ArithmeticError, RuntimeError, IndexError) as error:
+    except NO_NETWORK as error:
         raise BaseModelError(
             f"--sizes: [{part}] describes no network that can be built ({error})", hint="compare it with dsk-tiny.toml"
         ) from None
@@ -139,7 +141,10 @@ def _built(part: str, settings: Mapping[str, Any]) -> Any:
 def _refuse(sizes: Sizes) -> None:
     """Raises ConfigError where the text encoders do not fit the UNet, or the tokenizers."""
     texts = {part: settings for part, settings in sizes.items() if part.startswith("text_encoder")}
-    wide, read = sum(one["hidden_size"] for one in texts.values()), sizes["unet"]["cross_attention_dim"]
+    widths = {f"[{part}] hidden_size": one["hidden_size"] for part, one in texts.items()}
+    if strange := next((name for name, width in widths.items() if type(width) is not int), ""):
+        raise ConfigError(f"--sizes: {strange} is {widths[strange]!r}", hint="write a whole number")
+    wide, read = sum(widths.values()), sizes["unet"]["cross_attention_dim"]
     if wide != read:
         raise ConfigError(
             f"--sizes: [unet] cross_attention_dim is {read}, text encoders say {wide} numbers",

@@ -100,12 +100,12 @@ def load(path: Path, *, sets: Sequence[str] = (), preset: str = "") -> Config:
 
     Raises ConfigError, and BaseModelError where a preset has to know the base and it cannot be read.
     """
-    absolute = _absolute(path.absolute().parent)
+    absolute = absolute_in(path.absolute().parent)
     layers = _layers(path, sets, preset=preset, absolute=absolute)
     try:
         config = msgspec.convert(merged(layers), Config)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{path}: {_plain(str(error))}", hint=_FIELDS) from None
+        raise ConfigError(f"{path}: {told(error)}", hint=_FIELDS) from None
     _refuse_contradictions(config, lambda *keys: origin(layers, *keys) or str(path))
     return _with_absolute_paths(config, absolute)
 
@@ -116,8 +116,8 @@ def check(layer: Layer) -> Layer:
     try:
         config = msgspec.convert(layer.tables, Config)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{layer.source}: {_plain(str(error))}", hint=_FIELDS) from None
-    _refuse_infinite(config, layer.source)
+        raise ConfigError(f"{layer.source}: {told(error)}", hint=_FIELDS) from None
+    refuse_infinite(config, layer.source)
     return layer
 
 
@@ -195,12 +195,14 @@ def _refuse_unknown(layer: Layer) -> None:
                 raise ConfigError(f"{layer.source}: unknown key {key!r} in [{name}]", hint=nearest(key, known))
 
 
-def _plain(message: str) -> str:
-    text, _, where = message.partition(" - at `$.")
+def told(error: msgspec.ValidationError) -> str:
+    """The same with the field first, as a TOML has it."""
+    text, _, where = str(error).partition(" - at `$.")
     return f"{where.rstrip('`')}: {text[:1].lower()}{text[1:]}".replace("`", "") if where else text
 
 
-def _refuse_infinite(config: Config, source: str) -> None:
+def refuse_infinite(config: msgspec.Struct, source: str) -> None:
+    """Raises ConfigError where a number of a section is infinite, or none; `source` is for the message."""
     plain: dict[str, dict[str, Any]] = msgspec.to_builtins(config)
     for section, table in plain.items():
         for key, value in table.items():
@@ -270,7 +272,8 @@ def _contradictions(config: Config) -> list[tuple[tuple[str, ...], bool, str, st
     ]
 
 
-def _absolute(folder: Path) -> Callable[[str], str]:
+def absolute_in(folder: Path) -> Callable[[str], str]:
+    """Makes paths of it that a file in this folder names; what is empty stays so."""
     # Unlike Path.expanduser, it lets the home of nobody stand, which is then said not to be there.
     return lambda text: os.path.normpath(folder / os.path.expanduser(text)) if text else ""  # noqa: PTH111
 

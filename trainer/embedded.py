@@ -8,16 +8,7 @@ from pathlib import Path
 _PLACE = "assets"
 
 
-def names() -> tuple[str, ...]:
-    """Their names, sorted."""
-    return tuple(sorted(folder.name for folder in _folders()))
-
-
 def path_of(name: str) -> Path | None:
     """The folder in diffusers' layout of the model of that name; None where there is none."""
-    return next((folder for folder in _folders() if folder.name == name), None)
-
-
-def _folders() -> list[Path]:
     place = Path(str(resources.files("trainer.families").joinpath(_PLACE)))
-    return [index.parent for index in place.glob("*/model_index.json")]
+    return next((index.parent for index in place.glob("*/model_index.json") if index.parent.name == name), None)

@@ -27,7 +27,7 @@ _ENCODED: Final = "encoded"
 """Folder of cached latents and text states, below `.dsk`."""
 PLACES: Final = (("model", "base"), ("model", "vae"), ("sample", "prompt_file"))
 """Settings that name a file of the person's."""
-EMBEDDED: Final = ("dsk-tiny", "dsk-tiny-eps")
+EMBEDDED: Final = ("dsk-tiny",)
 """Base models that come with the trainer: names, not files."""
 OURS: Final = {"dataset": ("cache", "config", "reg_dir", "train_dir"), "output": ("dir", "name")}
 """Section → keys that are not a person's to set: dsk bakes its own export, and bakes/ lists the results."""

@@ -27,6 +27,7 @@ WRONG = {
     '[data]\nfolder = "p"\n[network]\nblock_out_channels = []\n': "is empty",
     '[data]\nfolder = "p"\n[network]\ntrained = "decoder"\n': "without network.base",
     '[data]\nfolder = "p"\n[output]\nscaling = "kept"\n': "without network.base",
+    '[data]\nfolder = "p"\n[output]\ndir = "./p/"\n': "output.dir is data.folder",
 }
 
 

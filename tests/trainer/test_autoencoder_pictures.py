@@ -12,7 +12,7 @@ from trainer_sets import picture
 
 from trainer.autoencoder import pictures
 from trainer.autoencoder.pictures import Pictures
-from trainer.errors import DatasetError, InterruptedRun
+from trainer.errors import DatasetError, InterruptedRun, OutOfMemoryError
 from trainer.signals import never
 
 
@@ -32,6 +32,19 @@ def test_pictures_are_squares_in_the_order_of_their_paths(tmp_path: Path) -> Non
     assert (len(found.trained), len(found.held_out)) == (3, 2)
     assert np.array_equal(found.trained[1].permute(1, 2, 0).numpy(), np.asarray(picture((16, 16), 1)))
     assert np.array_equal(found.held_out[0].numpy(), found.trained[0].numpy())
+
+
+def test_what_the_run_itself_makes_is_no_picture_of_its_own(tmp_path: Path) -> None:
+    write_folder(tmp_path, 1)
+    write_folder(tmp_path / "output", 1)
+    assert [path.name for path in pictures.paths(tmp_path, but=tmp_path / "output")] == ["00.png"]
+
+
+def test_more_than_any_memory_is_told(tmp_path: Path) -> None:
+    write_folder(tmp_path, 1)
+    found = pictures.paths(tmp_path)
+    with pytest.raises(OutOfMemoryError, match="do not fit into memory"):
+        pictures.read(tmp_path, found, side_px=1 << 31, held_out=1, tell=[].append, stop=never)
 
 
 def test_the_middle_of_other_sizes_is_cut_out(tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def test_the_callers_generator_is_left_alone(tmp_path: Path) -> None:
 def test_the_shipped_sizes_are_those_of_dsk_tiny() -> None:
     sizes = shipped(FAMILIES.load("tiny", field="family"))
     assert list(sizes) == ["unet", "text_encoder", "vae"]
-    assert sizes["unet"]["block_out_channels"] == [48, 96, 160]
+    assert sizes["unet"]["block_out_channels"] == [48, 96, 128]
     assert sizes["vae"]["block_out_channels"] == [24, 48, 64]
     assert list(shipped(FAMILIES.load("sdxl", field="family"))) == ["unet", "text_encoder", "text_encoder_2", "vae"]
 
@@ -103,6 +103,8 @@ WRONG = {
     "[unet]\nblock_channels = [16]\n": (BaseModelError, "no setting 'block_channels'"),
     "[unet]\nblock_out_channels = [16]\n": (BaseModelError, "describes no network"),
     "[unet]\ncross_attention_dim = 64\n": (ConfigError, "text encoders say 128"),
+    '[text_encoder]\nnum_hidden_layers = "few"\n': (BaseModelError, "describes no network"),
+    '[text_encoder]\nhidden_size = "wide"\n': (ConfigError, "hidden_size is 'wide'"),
     "[text_encoder]\nvocab_size = 100\n": (ConfigError, "must have vocab_size 49408"),
 }
 

@@ -118,6 +118,33 @@ def test_another_training_is_not_gone_on_with(tmp_path: Path) -> None:
     assert train(config(tmp_path, steps=4), reporter=QUIET, stop=never, restart=True).num_tags == 3
 
 
+def test_other_pictures_are_not_gone_on_with(tmp_path: Path) -> None:
+    world(tmp_path / "world")
+    path = config(tmp_path, steps=3)
+    with pytest.raises(InterruptedRun):
+        train(path, reporter=QUIET, stop=after(1))
+    manifest = tmp_path / "world/manifest.jsonl"
+    whole = manifest.read_text("utf-8")
+    manifest.write_text(whole.replace('"bar"', '"stripe"', 1), "utf-8")
+    with pytest.raises(StateError, match="learnt from other pictures or tags"):
+        train(path, reporter=QUIET, stop=never)
+    manifest.write_text(whole, "utf-8")
+    assert train(path, reporter=QUIET, stop=never).num_tags == 3
+
+
+def test_a_set_to_judge_on_that_is_not_there_is_told_before_it_learns(tmp_path: Path) -> None:
+    world(tmp_path / "world")
+    with pytest.raises(DatasetError, match="nowhere: no such folder"):
+        train(config(tmp_path, more='[judge]\nsets = {other = ["nowhere"]}'), reporter=QUIET, stop=never)
+    assert not list((tmp_path / "out/state").iterdir())
+
+
+def test_a_home_of_nobody_is_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    path = tmp_path / "tagger.toml"
+    path.write_text('[data]\nfolders = ["~nobody-of-this-name/x"]\n[output]\nfolder = "out"')
+    assert load(path).data.folders == (str(tmp_path / "~nobody-of-this-name/x"),)
+
+
 def test_pictures_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     world(tmp_path / "world")
     (tmp_path / "world/004.png").write_bytes(b"\x89PNG no more")
@@ -139,7 +166,9 @@ def test_sets_of_tags_are_left_out(tmp_path: Path) -> None:
         ("[data]\n", "folders"),
         ('[data]\nfolders = ["world"]\nfolder = 1\n[output]\nfolder = "out"', "folder"),
         ('[data]\nfolders = []\n[output]\nfolder = "out"', "length >= 1"),
-        ('[data]\nfolders = ["world"]\n[network]\nsize_px = 3\n[output]\nfolder = "out"', "size_px"),
+        ('[data]\nfolders = ["world"]\n[network]\nsize_px = 3\n[output]\nfolder = "out"', "network.size_px: expected"),
+        ('[data]\nfolders = ["world"]\n[train]\nbatch = 1\n[output]\nfolder = "out"', "train.batch: expected"),
+        ('[data]\nfolders = ["world"]\n[train]\nlearning_rate = inf\n[output]\nfolder = "out"', "is inf"),
     ],
 )
 def test_a_wrong_toml_is_told(tmp_path: Path, text: str, message: str) -> None:
@@ -156,6 +185,8 @@ def test_a_wrong_toml_is_told(tmp_path: Path, text: str, message: str) -> None:
         ([], "no picture with tags"),
         (["{"], "line 1 is no record"),
         (['{"file": "../a.png", "tags": []}'], "no name in this folder"),
+        (['{"file": "..", "tags": []}'], "no name in this folder"),
+        (['{"file": "a.png", "tags": "bar"}'], "line 1 is no record"),
         (['{"file": "a.png", "tags": ["x"]}'], "no picture can be read"),
     ],
 )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +17,7 @@ from trainer.autoencoder.sections import (
     OutputConfig,
     TrainConfig,
 )
-from trainer.config import read_toml
+from trainer.config import absolute_in, read_toml, refuse_infinite, told
 from trainer.errors import ConfigError, nearest
 from trainer.layers import Layer, as_text, merged, of_set
 
@@ -53,13 +51,16 @@ def load(path: Path, *, sets: Sequence[str] = ()) -> VaeConfig:
     config = _converted(Layer(str(path), tables))
     _refuse(config, tables, path=path)
     replace = msgspec.structs.replace
-    folder = path.absolute().parent
-    return replace(
+    absolute = absolute_in(path.absolute().parent)
+    placed = replace(
         config,
-        network=replace(config.network, base=_absolute(config.network.base, folder)),
-        data=replace(config.data, folder=_absolute(config.data.folder, folder)),
-        output=replace(config.output, dir=_absolute(config.output.dir, folder)),
+        network=replace(config.network, base=absolute(config.network.base)),
+        data=replace(config.data, folder=absolute(config.data.folder)),
+        output=replace(config.output, dir=absolute(config.output.dir)),
     )
+    if placed.output.dir == placed.data.folder:
+        raise ConfigError(f"{path}: output.dir is data.folder", hint="results among the pictures would become some")
+    return placed
 
 
 def check_sides(config: VaeConfig, stride_px: int) -> None:
@@ -94,12 +95,10 @@ def _checked(layer: Layer) -> Layer:
                 f"{layer.source}: {name} must be a section, [{name}]", hint=f"write [{name}] on its own line"
             )
         known = [field.name for field in msgspec.structs.fields(sections[name])]
-        for key, value in table.items():
+        for key in table:
             if key not in known:
                 raise ConfigError(f"{layer.source}: unknown key {key!r} in [{name}]", hint=nearest(key, known))
-            if isinstance(value, float) and not math.isfinite(value):
-                raise ConfigError(f"{layer.source}: {name}.{key} is {value}", hint="write a number that can be reached")
-    _converted(layer)
+    refuse_infinite(_converted(layer), layer.source)
     return layer
 
 
@@ -118,9 +117,7 @@ def _converted(layer: Layer) -> VaeConfig:
     try:
         return msgspec.convert(layer.tables, VaeConfig)
     except msgspec.ValidationError as error:
-        text, _, where = str(error).partition(" - at `$.")
-        told = f"{where.rstrip('`')}: {text[:1].lower()}{text[1:]}".replace("`", "") if where else text
-        raise ConfigError(f"{layer.source}: {told}", hint="docs/autoencoder.md lists every field") from None
+        raise ConfigError(f"{layer.source}: {told(error)}", hint="docs/autoencoder.md lists every field") from None
 
 
 def _refuse(config: VaeConfig, tables: Mapping[str, Any], *, path: Path) -> None:
@@ -156,8 +153,3 @@ def _refuse(config: VaeConfig, tables: Mapping[str, Any], *, path: Path) -> None
     for is_wrong, message, hint in wrongs:
         if is_wrong:
             raise ConfigError(f"{path}: {message}", hint=hint)
-
-
-def _absolute(text: str, folder: Path) -> str:
-    # Unlike Path.expanduser, it lets the home of nobody stand, which is then said not to be there.
-    return os.path.normpath(folder / os.path.expanduser(text)) if text else ""  # noqa: PTH111

@@ -28,19 +28,26 @@ class Pictures:
     """Of all pixels in their order."""
 
 
-def paths(folder: Path) -> list[Path]:
-    """Every picture file in the folder and below, but hidden ones, sorted. Raises DatasetError where there is none."""
+def paths(folder: Path, *, but: Path | None = None) -> list[Path]:
+    """Every picture file in the folder and below, sorted, but hidden ones and those in `but`, the run's own folder.
+
+    Raises DatasetError where there is none, or a folder cannot be read.
+    """
     if not folder.is_dir():
         raise DatasetError(f"{folder}: there is no such folder", hint="correct data.folder")
     found = []
-    for here, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+    for here, folders, names in os.walk(folder, onerror=_unreadable):
+        folders[:] = [name for name in folders if not name.startswith(".") and Path(here, name) != but]
         found += [Path(here, name) for name in names if not name.startswith(".")]
     known = extensions()
     pictures = sorted(path.relative_to(folder).as_posix() for path in found if path.suffix.lower() in known)
     if not pictures:
         raise DatasetError(f"{folder}: holds no picture", hint=f"files that are read: {', '.join(sorted(known))}")
     return [folder / name for name in pictures]
+
+
+def _unreadable(error: OSError) -> None:
+    raise DatasetError(f"{error.filename}: cannot be read ({error.strerror})", hint="check its permissions")
 
 
 def square(path: Path, side_px: int) -> Image.Image:
@@ -73,7 +80,7 @@ def read(
     """Decodes all; `tell` hears each file's complaint, or nothing. Raises DatasetError where too few are left."""
     try:
         pixels = np.empty((len(found), side_px, side_px, 3), np.uint8)
-    except MemoryError as error:
+    except (MemoryError, ValueError) as error:  # NumPy's ValueError: more than any computer has
         raise OutOfMemoryError(
             f"{len(found)} pictures of {side_px} px do not fit into memory", hint="lower data.resolution"
         ) from error

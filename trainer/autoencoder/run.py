@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,15 +19,16 @@ from trainer.autoencoder.config import VaeConfig, check_sides, settings
 from trainer.autoencoder.pictures import Pictures
 from trainer.autoencoder.results import VaeResult
 from trainer.autoencoder.training import Step, Training
-from trainer.errors import ConfigError, InterruptedRun, OutOfMemoryError, StateError
+from trainer.errors import ConfigError, InterruptedRun, StateError
 from trainer.families._digests import network_digest
 from trainer.lock import exclusive
 from trainer.losslog import AddRow, LossLog
+from trainer.memory.exhausted import advised
 from trainer.progress import Reporter
 from trainer.signals import stop_wish
 from trainer.state import Progress
 
-_MEMORY = re.compile(r"out of memory|not enough memory|can't allocate memory|DefaultCPUAllocator", re.IGNORECASE)
+_LESS = "lower train.batch_size, train.crop or data.resolution, and begin anew with --restart"
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def train(config: VaeConfig, reporter: Reporter, *, restart: bool = False) -> Va
     make_folder(folder)
     if config.train.threads:
         torch.set_num_threads(config.train.threads)
-    with exclusive(folder), stop_wish() as stop, _closed(reporter), _explained():
+    with exclusive(folder), stop_wish() as stop, _closed(reporter), advised(lambda where: _LESS):
         _clear(folder, restart=restart)
         run = _prepared(config, reporter, stop)
         return _finish(run, _train(run, _resume(run)))
@@ -82,7 +82,7 @@ def _prepared(config: VaeConfig, reporter: Reporter, stop: Callable[[], bool]) -
 
 def _read(config: VaeConfig, reporter: Reporter, stop: Callable[[], bool]) -> Pictures:
     data, folder = config.data, Path(config.data.folder)
-    found = reading.paths(folder)
+    found = reading.paths(folder, but=Path(config.output.dir))
     reporter.begin("reading", done=0, total=len(found))
 
     def tell(complaint: str) -> None:
@@ -198,17 +198,3 @@ def _closed(reporter: Reporter) -> Iterator[None]:
         yield
     finally:
         reporter.end()
-
-
-@contextmanager
-def _explained() -> Iterator[None]:
-    """Inside, running out of memory is an OutOfMemoryError."""
-    try:
-        yield
-    except (MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and not _MEMORY.search(str(error)):
-            raise
-        raise OutOfMemoryError(
-            "memory was not enough; the last checkpoint is unharmed",
-            hint="lower train.batch_size, train.crop or data.resolution, and begin anew with --restart",
-        ) from error

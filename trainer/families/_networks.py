@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+from huggingface_hub.errors import StrictDataclassError
 from torch import nn
 from transformers.models.clip.configuration_clip import CLIPTextConfig
 from transformers.models.clip.modeling_clip import CLIPTextModel, CLIPTextModelWithProjection
@@ -28,6 +29,16 @@ _CLASSES: dict[str, Any] = {
 }
 # Numbers are held as the run wants them whatever the file's; the rest is no setting of a network.
 _TEXT_NOTES = {"architectures", "dtype", "torch_dtype", "model_type", "transformers_version"}
+NO_NETWORK = (
+    TypeError,
+    ValueError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    RuntimeError,
+    StrictDataclassError,  # of transformers' settings with a value of the wrong kind
+)
+"""What the libraries raise where settings describe no network."""
 
 
 def build(
@@ -50,7 +61,7 @@ def build_one(part: str, settings: Settings, *, where: Path | str, dtype: torch.
         with torch.device("meta"):
             # Not the library's own `to`, which warns.
             network = nn.Module.to(_make(part, settings), dtype)
-    except (TypeError, ValueError, KeyError, AttributeError, ArithmeticError, RuntimeError) as error:
+    except NO_NETWORK as error:
         raise BaseModelError(
             f"{where}: its {part}/config.json describes no network that can be built ({error})",
             hint="copy the base model again",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 from trainer.config import Config
 from trainer.errors import OutOfMemoryError
@@ -20,18 +20,23 @@ _AFTER = "Only with other checkpointing or offload does it go on from the checkp
 """As trainer/plan.py has it: what decides the weights cannot change."""
 
 
-@contextmanager
-def explained(config: Config) -> Iterator[None]:
+def explained(config: Config) -> AbstractContextManager[None]:
     """Inside, running out of memory is an OutOfMemoryError with advice for this config, and no trace."""
+    return advised(lambda where: f"{advice(config, where)}. {_AFTER}")
+
+
+@contextmanager
+def advised(cure: Callable[[str], str]) -> Iterator[None]:
+    """Inside, running out of memory is an OutOfMemoryError with the cure for that memory, which is GPU or MAIN."""
     try:
         yield
     except MemoryError as error:
-        raise _told(config, error, where=MAIN) from error
+        raise _told(error, cure, where=MAIN) from error
     except RuntimeError as error:
         where = _where(error)
         if not where:
             raise
-        raise _told(config, error, where=where) from error
+        raise _told(error, cure, where=where) from error
 
 
 def advice(config: Config, where: str = GPU) -> str:
@@ -47,12 +52,10 @@ def _where(error: RuntimeError) -> str:
     return MAIN if _CPU.search(str(error)) else ""
 
 
-def _told(config: Config, error: BaseException, *, where: str) -> OutOfMemoryError:
+def _told(error: BaseException, cure: Callable[[str], str], *, where: str) -> OutOfMemoryError:
     asked = _ASKED.search(str(error))
     more = f" for {asked['size']} more" if asked else ""
-    return OutOfMemoryError(
-        f"{where} is not enough{more}; the last checkpoint is unharmed", hint=f"{advice(config, where)}. {_AFTER}"
-    )
+    return OutOfMemoryError(f"{where} is not enough{more}; the last checkpoint is unharmed", hint=cure(where))
 
 
 def _next(config: Config, *, on_gpu: bool) -> list[str]:

@@ -15,7 +15,7 @@ import torch.nn.functional as F  # noqa: N812 - as everybody calls it
 from torch import Generator, Tensor
 
 from trainer import state
-from trainer.errors import DivergedError, InterruptedRun
+from trainer.errors import DivergedError, InterruptedRun, StateError
 from trainer.progress import Reporter
 from trainer.seeds import seed_for
 from trainer.state import Progress
@@ -27,6 +27,7 @@ from trainer.tagger.settings import TaggerConfig, decisive
 _WARM_UP = 0.05
 _MOST_WEIGHT = 6.0
 _CLIP = 2.0
+_LOWER = "lower train.learning_rate, and begin anew with --restart"
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,8 @@ class Fitting:
     average: Tagger
     optimizer: torch.optim.AdamW
     step: int = 0
+    pictures: str = ""
+    """Digest of what it learns from."""
     losses: tuple[float, float] = (0.0, 0.0)
     seconds: float = 0.0
     told: list[list[float]] = field(default_factory=list)
@@ -76,8 +79,8 @@ def truth_of(pictures: Pictures, tags: Sequence[str], config: TaggerConfig) -> T
     )
 
 
-def start(config: TaggerConfig, num_tags: int) -> Fitting:
-    """A new network."""
+def start(config: TaggerConfig, num_tags: int, *, pictures: str = "") -> Fitting:
+    """A new network; `pictures` is the digest of what it will learn from."""
     torch.manual_seed(seed_for(config.train.seed, "weights"))
     network = Tagger(config.network.widths, num_tags, dropout=config.network.dropout)
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -86,7 +89,7 @@ def start(config: TaggerConfig, num_tags: int) -> Fitting:
     deep = [value for value in network.parameters() if value.ndim >= 2]
     groups = [{"params": deep, "weight_decay": config.train.weight_decay}, {"params": flat, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=config.train.learning_rate, betas=(0.9, 0.99))
-    return Fitting(network, average, optimizer)
+    return Fitting(network, average, optimizer, pictures=pictures)
 
 
 def fit(
@@ -107,7 +110,7 @@ def fit(
         while fitting.step < train.steps:
             loss = _step(fitting, pictures, truth, config=config, weights=weights)
             if not math.isfinite(loss):
-                raise DivergedError(f"the loss is {loss} at step {fitting.step}", hint="a lower train.learning_rate")
+                raise DivergedError(f"the loss is {loss} at step {fitting.step}", hint=_LOWER)
             reporter.advance(loss=fitting.losses[1])
             wished, late = stop(), time.monotonic() - saved > 60 * train.checkpoint_minutes
             if wished or late or fitting.step == train.steps:
@@ -128,7 +131,7 @@ def save(fitting: Fitting, folder: Path, config: TaggerConfig) -> None:
         fitting.losses,
         fitting.seconds,
         settings=decisive(config),
-        watch={"told": fitting.told, "sums": fitting.sums},
+        watch={"told": fitting.told, "sums": fitting.sums, "pictures": fitting.pictures},
     )
     moments = fitting.optimizer.state_dict()["state"]
     tensors = {
@@ -141,11 +144,16 @@ def save(fitting: Fitting, folder: Path, config: TaggerConfig) -> None:
 
 
 def resume(fitting: Fitting, folder: Path, config: TaggerConfig) -> bool:
-    """Takes up the last checkpoint; whether there was one. Raises StateError where it is of another run."""
+    """Takes up the last checkpoint; whether there was one. Raises StateError where it is of another run or pictures."""
     found = state.latest(folder)
     if found is None:
         return False
     state.refuse_other(found.progress, decisive(config), folder=folder)
+    if found.progress.watch.get("pictures", fitting.pictures) != fitting.pictures:
+        raise StateError(
+            f"{folder}: its checkpoint at step {found.progress.step} learnt from other pictures or tags",
+            hint="put them back as they were, or throw the checkpoint away with --restart",
+        )
     fitting.network.load_state_dict(found.tensors["network"])
     fitting.average.load_state_dict(found.tensors["average"])
     moments: dict[int, dict[str, Any]] = {}

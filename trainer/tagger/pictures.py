@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -10,16 +11,18 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import torch
 from PIL import Image
 
 from trainer.config import read_text
+from trainer.data.decoding import extensions, opened, upright
 from trainer.errors import DatasetError, some
 
 MANIFEST = "manifest.jsonl"
-_EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp"})
-_MOST_PIXELS = 1 << 26
+
+_FORM = '{"file": "000.png", "tags": ["1girl", "smile"]}'
 
 Say = Callable[[str], None]
 
@@ -46,6 +49,12 @@ class Pictures:
 
     def __len__(self) -> int:
         return len(self.tags)
+
+    def digest(self) -> str:
+        """Of pixels and tags in their order."""
+        sums = hashlib.sha256(self.pixels.numpy().data)
+        sums.update(json.dumps([sorted(own) for own in self.tags]).encode())
+        return sums.hexdigest()
 
 
 def entries(folder: Path) -> list[Entry]:
@@ -75,15 +84,16 @@ def read(
     for entry in rows:
         try:
             pixels[len(kept)] = torch.from_numpy(_square(entry.path, side_px))
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            bad.append(f"{entry.path.name} ({error})")
+        except DatasetError as error:
+            bad.append(error.message)
             continue
         kept.append(entry)
     if bad:
-        say(f"left out, since they cannot be read: {some(bad)}")
+        say(f"left out: {some(bad)}")
     if not kept:
         why = "no picture can be read" if bad else "every picture is left out"
-        raise DatasetError(f"{folders[0]}: {why}", hint="see the reasons above" if bad else "see data.leave_out")
+        hint = "replace the pictures named above" if bad else "shorten data.leave_out"
+        raise DatasetError(f"{', '.join(folders)}: {why}", hint=hint)
     paints = torch.tensor([_colour(entry.record, paint) for entry in kept])
     return Pictures(pixels[: len(kept)], tuple(frozenset(entry.tags) for entry in kept), paints)
 
@@ -111,34 +121,33 @@ def vocabulary(pictures: Pictures, *, drop: Sequence[str], least: int) -> dict[s
 
 def _listed(folder: Path) -> Iterator[Entry]:
     where = folder / MANIFEST
-    for number, line in enumerate(read_text(where, error=DatasetError).splitlines(), start=1):
+    for number, line in enumerate(read_text(where, error=DatasetError).split("\n"), start=1):
         if not line.strip():
             continue
         try:
             record = json.loads(line)
-            name, tags = record["file"], tuple(str(tag) for tag in record["tags"])
-            inside = isinstance(name, str) and Path(name).name == name
+            name, tags = msgspec.convert((record["file"], record["tags"]), tuple[str, tuple[str, ...]])
         except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise DatasetError(f"{where}: line {number} is no record: {error}", hint="`file` and `tags`") from None
-        if not inside:
-            raise DatasetError(f"{where}: line {number}: file {name!r} is no name in this folder")
+            raise DatasetError(f"{where}: line {number} is no record ({error!r})", hint=_FORM) from None
+        if Path(name).name != name or name == "..":
+            raise DatasetError(
+                f"{where}: line {number}: file {name!r} is no name in this folder", hint="name a picture beside it"
+            )
         yield Entry(folder / name, tags, record)
 
 
 def _captioned(folder: Path) -> Iterator[Entry]:
     for path in sorted(folder.rglob("*")):
         caption = path.with_suffix(".txt")
-        if path.suffix.lower() in _EXTENSIONS and caption.is_file():
+        if path.suffix.lower() in extensions() and caption.is_file():
             words = read_text(caption, error=DatasetError).replace("\n", ",").split(",")
             yield Entry(path, tuple("_".join(word.split()) for word in words if word.strip()), {})
 
 
 def _square(path: Path, side_px: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """[4, S, S]; what is not square lies in the middle of white, as taggers see it."""
-    with Image.open(path) as image:
-        if image.width * image.height > _MOST_PIXELS:
-            raise ValueError(f"{image.width} x {image.height} is too large")
-        picture = image.convert("RGBA")
+    """[4, S, S]; what is not square lies in the middle of white, as taggers see it. Raises DatasetError."""
+    with opened(path) as image:
+        picture = upright(image).convert("RGBA")
     longest = max(picture.size)
     if picture.width != picture.height:
         canvas = Image.new("RGBA", (longest, longest), (255, 255, 255, 255))

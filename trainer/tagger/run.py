@@ -15,9 +15,10 @@ import torch
 from torch import Generator
 
 from trainer import state
-from trainer.atomic import make_folder, write_file
+from trainer.atomic import make_folder, remove_leftovers, write_file
 from trainer.errors import DatasetError
 from trainer.lock import exclusive
+from trainer.memory.exhausted import advised
 from trainer.progress import Reporter
 from trainer.seeds import seed_for
 from trainer.tagger import judging, pictures
@@ -34,6 +35,7 @@ _AT_ONCE = 64
 _VIEWS = 3
 """How often each validation picture is shown, changed, beside as it is."""
 _MILD = 0.6
+_LESS = "lower train.batch or data.stored_px, and begin anew with --restart"
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,8 @@ def train(path: Path, *, reporter: Reporter, stop: Callable[[], bool], restart: 
 
     Raises:
         ConfigError, DatasetError: the TOML or the pictures cannot be used.
-        StateError: the checkpoint is of another run.
+        StateError: the checkpoint is of another run or of other pictures, or another process writes here.
+        DivergedError, OutOfMemoryError: as they say.
         InterruptedRun: it was asked to stop; its state is saved.
         WriteError: the disk refuses.
     """
@@ -64,7 +67,9 @@ def train(path: Path, *, reporter: Reporter, stop: Callable[[], bool], restart: 
     folder, checkpoints = Path(config.output.folder), Path(config.output.state)
     make_folder(folder)
     make_folder(checkpoints)
-    with exclusive(folder):
+    with exclusive(folder), advised(lambda where: _LESS):
+        for name in (MODEL, LABELS, RESULT):
+            remove_leftovers(folder, name)
         if restart:
             state.discard(checkpoints)
         return _train(config, folder, reporter=reporter, stop=stop)
@@ -80,6 +85,8 @@ def scores_of(tagger: Tagger, shown: torch.Tensor) -> Floats:
 
 def _train(config: TaggerConfig, folder: Path, *, reporter: Reporter, stop: Callable[[], bool]) -> Made:
     data = config.data
+    for one in (place for places in config.judge.sets.values() for place in places):
+        pictures.entries(Path(one))  # now rather than when it has learnt
     everything = pictures.read(
         data.folders,
         side_px=data.stored_px,
@@ -92,7 +99,7 @@ def _train(config: TaggerConfig, folder: Path, *, reporter: Reporter, stop: Call
     )
     learnt, held = _split(everything, config)
     truth = truth_of(learnt, tuple(counts), config)
-    fitting = start(config, len(counts))
+    fitting = start(config, len(counts), pictures=everything.digest())
     if resume(fitting, Path(config.output.state), config):
         reporter.note(f"going on after step {fitting.step}")
     reporter.note(f"{len(learnt)} pictures to learn from, {len(held)} held out, {len(counts)} tags")

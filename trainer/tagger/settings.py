@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
-from trainer.config import read_toml
+from trainer.config import absolute_in, read_toml, refuse_infinite, told
 from trainer.errors import ConfigError
 from trainer.sections import Above, Count, Positive, Seed, Share
 
@@ -79,8 +80,8 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     steps: Positive = 3000
     """Updates in all."""
-    batch: Positive = 64
-    """Pictures of one."""
+    batch: Annotated[int, Meta(ge=2)] = 64
+    """Pictures of one; a normalisation over them needs two."""
     learning_rate: Above = 3e-3
     """At its highest; it rises for the first twentieth and falls to nothing by a cosine."""
     weight_decay: Annotated[float, Meta(ge=0.0)] = 0.02
@@ -136,8 +137,11 @@ def load(path: Path) -> TaggerConfig:
     try:
         config = msgspec.convert(table, TaggerConfig)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{path}: {error}", hint="trainer/tagger/settings.py says what each field means") from None
-    return _absolute(config, path.absolute().parent)
+        raise ConfigError(
+            f"{path}: {told(error)}", hint="trainer/tagger/settings.py says what each field means"
+        ) from None
+    refuse_infinite(config, str(path))
+    return _placed(config, absolute_in(path.absolute().parent))
 
 
 def decisive(config: TaggerConfig) -> dict[str, Any]:
@@ -153,17 +157,14 @@ def decisive(config: TaggerConfig) -> dict[str, Any]:
     return plain
 
 
-def _absolute(config: TaggerConfig, base: Path) -> TaggerConfig:
+def _placed(config: TaggerConfig, absolute: Callable[[str], str]) -> TaggerConfig:
     replace = msgspec.structs.replace
-
-    def placed(folders: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(str(base / Path(one).expanduser()) for one in folders)
-
-    folder = base / Path(config.output.folder).expanduser()
-    state = base / Path(config.output.state).expanduser() if config.output.state else folder / "state"
+    sets = {name: tuple(map(absolute, folders)) for name, folders in config.judge.sets.items()}
+    folder = absolute(config.output.folder or ".")
+    state = absolute(config.output.state) or str(Path(folder) / "state")
     return replace(
         config,
-        data=replace(config.data, folders=placed(config.data.folders)),
-        output=replace(config.output, folder=str(folder), state=str(state)),
-        judge=replace(config.judge, sets={name: placed(folders) for name, folders in config.judge.sets.items()}),
+        data=replace(config.data, folders=tuple(map(absolute, config.data.folders))),
+        output=replace(config.output, folder=folder, state=state),
+        judge=replace(config.judge, sets=sets),
     )

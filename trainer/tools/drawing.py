@@ -56,7 +56,7 @@ def draw(
             _refuse_strength(job.scale, "a checkpoint")
     make_folder(errand.out)
     with exclusive(errand.out):
-        remove_leftovers(errand.out, "*")
+        remove_leftovers(errand.out, "*.png")
         facts = _facts(plan, jobs, errand)
         todo = [job for job in jobs if not _is_there(errand.out / f"{job.name}.png", facts[job.name])]
         done = 0
@@ -122,7 +122,7 @@ def _set_strength(adapter: Attached, whole: Sequence[Sequence[torch.Tensor]], sc
     with torch.no_grad():
         for group, trained in zip(groups, whole, strict=True):
             for parameter, value in zip(group.parameters, trained, strict=True):
-                parameter.copy_(value * scale if group.role == "up" and scale else value)
+                parameter.copy_(value * scale if group.role == "up" else value)
 
 
 def _refuse_strength(scale: float, what: str) -> None:
@@ -180,5 +180,5 @@ def _is_there(path: Path, facts: dict[str, str]) -> bool:
         with Image.open(path) as picture:
             picture.load()
             return bool(getattr(picture, "text", {}).get(_DIGEST) == facts[_DIGEST])
-    except (OSError, SyntaxError):
-        return False  # not there, or cut short
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return False  # not there, cut short, or no picture of ours
