@@ -105,6 +105,20 @@ def test_pictures_of_a_style_are_a_stage_or_a_folder_evenly_chosen(tmp_path: Pat
     with pytest.raises(UsageError, match="no such stage or folder") as told:
         styling.pictures_of(tmp_path, "cleand")
     assert told.value.hint == "did you mean 'cleaned'?"
+    with pytest.raises(UsageError, match="the stage is empty") as told:
+        styling.pictures_of(tmp_path, "cleaned")
+    assert told.value.hint == "dsk advance cleaned fills it"
+    with pytest.raises(UsageError, match="no such stage or folder"):
+        styling.pictures_of(tmp_path, "~nobody-of-this-name/pictures")
+
+
+def test_damaged_pictures_of_a_style_are_told_and_left_out(tmp_path: Path) -> None:
+    Image.effect_noise((64, 64), 50).convert("RGB").save(tmp_path / "a.png")
+    (tmp_path / "b.png").write_bytes((tmp_path / "a.png").read_bytes()[:2000])
+    (tmp_path / "c.png").write_bytes(b"no picture")
+    good, damaged = styling.readable([tmp_path / f"{name}.png" for name in "abcd"])
+    assert good == [tmp_path / "a.png"]
+    assert [text.partition(": cannot be read: ")[0] for text in damaged] == [str(tmp_path / f"{n}.png") for n in "bcd"]
 
 
 SIDES = Sides(before=share_of(1, 24), after=share_of(20, 24))

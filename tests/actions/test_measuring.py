@@ -22,9 +22,10 @@ from datakit.actions.bakes.measured import share_of
 from datakit.actions.bakes.measuring import Wishes, measure
 from datakit.actions.bakes.subjects import other_tags, subject_of, trigger_prompts
 from datakit.actions.project import Project
-from datakit.errors import DskError, StateError, UsageError
+from datakit.errors import DskError, LockedError, StateError, UsageError
 from datakit.repo.operations.undo import undo
 from datakit.repo.oplog import read_operation
+from datakit.store.lock import exclusive
 
 Dsk = Callable[..., "CompletedProcess[str]"]
 SETTINGS = """\
@@ -164,6 +165,26 @@ def test_a_trigger_stands_for_what_cleaning_took_out(advanced: Project, baked: B
     for path in (root / "wip/aria").glob("*.txt"):
         path.write_text(f"{path.read_text()}, blue hair")
     assert subject_of(again(advanced)).traits == ()
+
+
+def test_a_trigger_of_several_concepts_stands_for_what_all_of_them_leave_to_it(advanced: Project, baked: Bake) -> None:
+    root = advanced.dataset.root
+    shared = SETTINGS.replace('triggers = {aria = "ariax"}', 'trigger = "bothx"')
+    both = 'prune = {aria = ["blue_hair"], beth = ["blue_hair"]}'
+    of_both = shared.replace('prune = {aria = ["blue_hair", "smile"]}', both)
+    for settings, traits in ((shared, ()), (of_both, ("blue_hair",))):
+        (root / "dsk.toml").write_text(settings)
+        advance(again(advanced))
+        found = subject_of(again(advanced))
+        assert (found.concept, found.trigger) == ("", "bothx")
+        assert found.traits == traits
+
+
+def test_somebody_else_who_measures_is_named(advanced: Project, baked: Bake) -> None:
+    folder = (advanced.dataset.root / baked.lora).parent / "measured"
+    with exclusive(folder / "measuring.lock"), pytest.raises(LockedError, match="is at work"):
+        measure(again(advanced), "", Wishes(count=1))
+    assert not list(folder.glob("*.png"))
 
 
 def test_prompts_hold_the_trigger_and_others_are_always_the_same(advanced: Project, baked: Bake) -> None:

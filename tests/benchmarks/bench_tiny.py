@@ -1,11 +1,11 @@
 """Does dsk-tiny draw what it is asked for? Asked tags found by the tagger, in drawn pictures and in true ones.
 
-    python -m tests.benchmarks.bench_tiny [--base NAME_OR_FOLDER] [--pictures N] [--sheet PNG]
+    python -m tests.benchmarks.bench_tiny [--base NAME_OR_FOLDER] [--pictures N] [--random] [--sheet PNG]
 
 Looks of the four base styles are drawn by lot with a seed of their own, none of the held-out characters among them. The
 base paints each from its caption; the tagger that comes along looks at the painting and at the true picture. The second
-column is what the tagger can find at all, so the first is to be read against it. The third is the first with weights
-that were never trained: what a tagger finds by accident.
+column is what the tagger can find at all, so the first is to be read against it. The third, with --random, is the first
+with weights that were never trained: what a tagger finds by accident.
 """
 
 from __future__ import annotations
@@ -88,12 +88,15 @@ def paint(folder: Path, looks: Sequence[Look], *, base: str) -> list[Image.Image
     )
     (folder / "run.toml").write_text(_toml({"model": model, "sample": GUIDANCE}), encoding="utf-8")
     words = [str(folder / "run.toml"), "--jobs", str(folder / "jobs.json"), "--out", str(folder / "out"), "--lora", ""]
-    subprocess.run([sys.executable, "-m", "trainer", "pictures", *words], cwd=ROOT, check=True, capture_output=True)
+    done = subprocess.run([sys.executable, "-m", "trainer", "pictures", *words], cwd=ROOT, stdout=subprocess.DEVNULL)
+    if done.returncode:
+        sys.exit(done.returncode)  # it has told why
     return [Image.open(folder / "out" / f"{job['name']}.png").convert("RGB") for job in jobs]
 
 
 def sheet(truth: Sequence[Image.Image], painted: Sequence[Image.Image], *, columns: int = 12) -> Image.Image:
     """Rows of true pictures, each over what the base painted of its caption."""
+    columns = min(columns, len(truth))
     count = len(truth) // columns * columns
     canvas = Image.new("RGB", (columns * 64, count // columns * 128))
     for number in range(count):
@@ -135,7 +138,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--pictures", type=int, default=192)
     parser.add_argument("--random", action="store_true", help="also with random weights")
     parser.add_argument("--sheet", type=Path, help="where to write the pictures")
-    return parser.parse_args()
+    found = parser.parse_args()
+    if found.pictures < 1:
+        parser.error("--pictures: at least 1")
+    return found
 
 
 if __name__ == "__main__":

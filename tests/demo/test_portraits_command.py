@@ -67,3 +67,28 @@ def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
     assert result.exit_code == 6
     assert "is there already" in result.output
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_what_a_stopped_run_left_is_drawn_again(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / f"{MANIFEST}.part").write_text('{"file": "000000.png"}\n{"fi')
+    (out / "000007.png").write_bytes(b"half a pict")
+    assert invoke(out, "--count", 2, "--size", 16).exit_code == 0
+    assert len(records(out)) == 2
+    names = sorted(path.name for path in out.iterdir())
+    assert names == ["000000.png", "000000.txt", "000001.png", "000001.txt", MANIFEST]
+    assert invoke(out, "--count", 2, "--size", 16).exit_code == 6, "a whole folder stays"
+    (out / MANIFEST).rename(out / f"{MANIFEST}.part")
+    (out / "mine.png").write_bytes(b"mine")
+    assert "is there already" in invoke(out, "--count", 2).output
+    assert (out / "000001.png").exists()
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("a file")
+    for place in (tmp_path / "file", tmp_path / "file" / "below"):
+        result = invoke(place, "--count", 1)
+        assert result.exit_code not in (0, 1), result.output
+        assert str(place) in result.output
+        assert "error: " in result.output

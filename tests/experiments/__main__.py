@@ -93,6 +93,8 @@ def _run(asked: argparse.Namespace) -> int:
     baking = Baking(asked.base, steps=asked.steps, batch=asked.batch, rate=asked.rate)
     lab = Lab(asked.results, Judge(asked.tagger, root=ROOT), baking, Painting(steps=asked.sample_steps))
     done = all_of(asked.claims, lab, range(asked.seeds), until=until, tell=lambda text: print(text, flush=True))
+    if done:
+        print(f"all runs are in {asked.results}; --report writes the page")
     return 0 if done else 3
 
 

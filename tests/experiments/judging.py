@@ -54,8 +54,9 @@ class Trust:
 
     @property
     def is_enough(self) -> bool:
-        """Whether both kinds of mistakes are rare."""
-        return self.yes[0] >= (1 - MOST_WRONG) * self.yes[1] and self.no[0] <= MOST_WRONG * self.no[1]
+        """Whether both kinds of mistakes are rare, of pictures that could have shown them."""
+        (hits, yes), (alarms, no) = self.yes, self.no
+        return yes > 0 and no > 0 and hits >= (1 - MOST_WRONG) * yes and alarms <= MOST_WRONG * no
 
     def intervals(self) -> tuple[Interval | None, Interval | None]:
         """Of how often yes is said where it is true, and where it is not; None where nothing was asked."""

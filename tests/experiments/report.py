@@ -67,15 +67,22 @@ class Found:
 
 
 def read(folder: Path, claims: Sequence[Claim]) -> list[Found]:
-    """What a folder of results holds. Raises ValueError where it holds results of several setups."""
+    """What a folder of results holds. Raises ValueError where a file is no result, or the setups are several."""
     found = []
     for claim in claims:
         paths = sorted((folder / claim.name).glob("*-*.json"))
-        runs = [run for path in paths if (run := facts.load_run(path)) is not None]
+        runs = [_run(path) for path in paths]
         known = {arm.name for arm in claim.arms}
         oracle = facts.load_oracle(folder / claim.name / facts.ORACLE)
         found.append(Found(claim, tuple(run for run in runs if run.arm in known), oracle))
     _refuse_mixed(folder, found)
+    return found
+
+
+def _run(path: Path) -> Run:
+    found = facts.load_run(path)
+    if found is None:
+        raise ValueError(f"{path}: no result that can be read; remove it, or run {path.parent.name} again")
     return found
 
 

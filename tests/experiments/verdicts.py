@@ -28,7 +28,10 @@ wrong by luck in at most 5 % of cases. Each comparison names beforehand the smal
 - **{UNDECIDED}**: anything else. That is no proof that there is nothing: the interval says what may still be there;
 - **{TOO_FEW}**: fewer than {FEWEST_SEEDS} seeds have both arms;
 - **{BLIND}**: of fresh portraits of known tags, seen through the base's
-  VAE, the tagger gets more than a tenth of a measure's yes or of its no wrong."""
+  VAE, the tagger gets more than a tenth of a measure's yes or of its no wrong, or none of them has a yes or a no.
+
+Seeds that agree to the last picture give an interval of no width. How few pictures that is, Wilson's intervals beside
+the means say."""
 
 
 @dataclass(frozen=True)

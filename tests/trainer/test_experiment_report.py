@@ -75,6 +75,8 @@ def test_a_file_that_was_cut_short_is_no_result(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:99])
     assert facts.load_run(path) is None
     assert facts.load_run(tmp_path / "never.json") is None
+    with pytest.raises(ValueError, match=r"64-2\.json: no result that can be read; .* run rank again"):
+        report.read(tmp_path, CLAIMS)
 
 
 def test_measures_are_worked_out_from_the_pictures() -> None:
@@ -152,3 +154,5 @@ def test_trust_counts_both_kinds_of_mistakes() -> None:
     assert Trust((9, 10), (1, 10)).is_enough
     assert not Trust((8, 10), (0, 10)).is_enough
     assert not Trust((10, 10), (2, 10)).is_enough
+    assert not Trust((0, 0), (0, 10)).is_enough, "nothing that shows it was tried"
+    assert not Trust((10, 10), (0, 0)).is_enough

@@ -122,10 +122,9 @@ def _without_empty(value: Any) -> Any:
 def figures(measured: Measured) -> dict[str, str]:
     """The figures in words, without and with, by what they are of."""
     found = {}
-    if measured.all_traits:
+    if measured.all_traits and len(measured.each_trait) > 1:
         found["all traits"] = _sides(measured.all_traits)
-    if len(measured.each_trait) > 1:
-        found |= {tag: _sides(sides) for tag, sides in measured.each_trait.items()}
+    found |= {tag: _sides(sides) for tag, sides in measured.each_trait.items()}
     if measured.kept:
         found["other tags"] = _sides(measured.kept)
     if measured.style:

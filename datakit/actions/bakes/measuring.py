@@ -26,12 +26,14 @@ from datakit.config import read_toml
 from datakit.errors import InputError, StateError, UsageError
 from datakit.model.progress import Progress, silent
 from datakit.store.durable import replace_file
+from datakit.store.lock import exclusive
 from datakit.tags.names import to_canonical, to_prompt
 
 FOLDER: Final = "measured"
 """Of the pictures, beside the weights."""
 GRID: Final = "before-after.png"
 _JOBS: Final = "jobs.json"
+_LOCK: Final = "measuring.lock"
 _SIDES: Final = ("without", "with")
 _ON_GRID: Final = {"trigger": 8, "other": 4}
 
@@ -87,22 +89,25 @@ def measure(project: Project, wanted: str, wishes: Wishes, *, progress: Progress
     Raises:
         UsageError: no such bake; a trait or tag that the tagger does not know, or a prompt that says a trait.
         StateError: no bake at all, its weights are not here, no tagger, nothing to measure, no package for style.
+        LockedError: somebody else measures this bake.
         TrainerError: the trainer is not installed, or stopped.
     """
     began = time.monotonic()
     require_trainer()
     done = find_bake(project, wanted)
     lora, config = _weights(project, done)
-    wanted_style = _style_pictures(project, wishes)
+    validation = losses_of(lora.parent)
+    wanted_style, damaged = _style_pictures(project, wishes)
     judge = None if _is_style_alone(wishes) else Judge(project, wishes.tagger)
     plan = _plan(project, wishes, judge, progress=progress)
     folder = lora.parent / FOLDER
-    drawn = _draw(folder, lora, config, plan=plan, wishes=wishes)
-    found = _looked(judge, plan, drawn, progress=progress)
-    if wanted_style:
-        found["style"] = _style(drawn["trigger"], wanted_style, progress=progress)
     grid = folder / GRID
-    replace_file(grid, sheet(f"{done.id}: without and with, at equal seeds", _pairs(drawn)))
+    with exclusive(folder / _LOCK, wait_s=0.0):
+        drawn = _draw(folder, lora, config, plan=plan, wishes=wishes)
+        found = _looked(judge, plan, drawn, progress=progress)
+        if wanted_style:
+            found["style"] = _style(drawn["trigger"], wanted_style, progress=progress)
+        replace_file(grid, sheet(f"{done.id}: without and with, at equal seeds", _pairs(drawn)))
     root = project.dataset.root
     measured = Measured(
         trigger=plan.trigger,
@@ -113,14 +118,14 @@ def measure(project: Project, wanted: str, wishes: Wishes, *, progress: Progress
         seed=wishes.seed,
         tagger=judge.name if judge else "",
         style_of=wishes.style_of,
-        validation=losses_of(lora.parent),
+        validation=validation,
         pictures=_shown(folder, root),
         grid=_shown(grid, root),
         **found,
     )
     enter_measured(project, done.id, measured)
     seconds = round(time.monotonic() - began, 2)
-    return Measurement(bake=done.id, measured=measured, notes=tuple(_notes(judge, plan)), seconds=seconds)
+    return Measurement(bake=done.id, measured=measured, notes=(*damaged, *_notes(judge, plan)), seconds=seconds)
 
 
 def _notes(judge: Judge | None, plan: _Plan) -> Iterator[str]:
@@ -143,11 +148,15 @@ def _weights(project: Project, done: Bake) -> tuple[Path, Path]:
     return lora, config
 
 
-def _style_pictures(project: Project, wishes: Wishes) -> list[Path]:
+def _style_pictures(project: Project, wishes: Wishes) -> tuple[list[Path], list[str]]:
+    """Those to be compared with, and a note for each that is left out: better now than after all is drawn."""
     if not wishes.style_of:
-        return []
+        return [], []
     styling.require_style()
-    return styling.pictures_of(project.dataset.root, wishes.style_of)
+    wanted, damaged = styling.readable(styling.pictures_of(project.dataset.root, wishes.style_of))
+    if not wanted:
+        raise InputError(f"--style-of {wishes.style_of}: {damaged[0]}", hint="no picture in it can be read; dsk lint")
+    return wanted, [f"left out of the style: {text}" for text in damaged]
 
 
 def _is_style_alone(wishes: Wishes) -> bool:

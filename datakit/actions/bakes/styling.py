@@ -7,13 +7,14 @@ makes a painting's style, and little of what it shows. An optional dependency, o
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from datakit.actions.bakes.measured import Distances, Sides, share_of
 from datakit.errors import InputError, StateError, UsageError
-from datakit.images.decode import UnreadableImage, open_bounded
+from datakit.images.decode import UnreadableImage, open_bounded, read_bounded
 from datakit.model.item import is_image
 from datakit.model.order import COMPUTED, RAW
 from datakit.model.progress import Progress, silent
@@ -51,8 +52,11 @@ def pictures_of(root: Path, wanted: str) -> list[Path]:
     Raises:
         UsageError: there is no such stage or folder, or no picture in it.
     """
-    folder = root / wanted if wanted in _STAGES else root / Path(wanted).expanduser()
+    # Lets the home of nobody stand: there is no such folder.
+    folder = root / wanted if wanted in _STAGES else root / os.path.expanduser(wanted)  # noqa: PTH111
     if not folder.is_dir():
+        if wanted in _STAGES:
+            raise UsageError(f"--style-of {wanted}: the stage is empty", hint=f"dsk advance {wanted} fills it")
         like = nearest(wanted, list(_STAGES))
         hint = f"did you mean '{like}'?" if like else f"a folder, or a stage: {', '.join(_STAGES)}"
         raise UsageError(f"--style-of {wanted}: no such stage or folder", hint=hint)
@@ -61,6 +65,19 @@ def pictures_of(root: Path, wanted: str) -> list[Path]:
         raise UsageError(f"--style-of {wanted}: no pictures in it", hint="name a stage that has some, such as wip")
     number = min(MOST, len(every))
     return [every[place * len(every) // number] for place in range(number)]
+
+
+def readable(paths: Sequence[Path]) -> tuple[list[Path], list[str]]:
+    """Those that can be decoded, and what is wrong with each of the others."""
+    good, damaged = [], []
+    for path in paths:
+        try:
+            open_bounded(read_bounded(path))
+        except (UnreadableImage, OSError) as error:
+            damaged.append(f"{path}: cannot be read: {error}")
+        else:
+            good.append(path)
+    return good, damaged
 
 
 def embeddings(paths: Sequence[Path], *, progress: Progress = silent) -> Floats:
@@ -76,10 +93,9 @@ def embeddings(paths: Sequence[Path], *, progress: Progress = silent) -> Floats:
     found = []
     for number, path in enumerate(paths, 1):
         try:
-            image = open_bounded(path.read_bytes())
-            image.load()
+            image = open_bounded(read_bounded(path))
         except (UnreadableImage, OSError) as error:
-            raise InputError(f"{path}: cannot be read: {error}", hint="choose other pictures by --style-of") from error
+            raise InputError(f"{path}: cannot be read: {error}", hint="remove it, and measure again") from error
         found.append(np.asarray(engine.style_vector(image), np.float64).reshape(-1))
         progress("style", number, len(paths))
     return unit(np.stack(found))

@@ -61,7 +61,7 @@ def subject_of(
     concept = next((name for name, word in triggers.items() if _is(word, trigger)), "") if trigger else ""
     if trigger and not concept and not _is(settings.trigger, trigger):
         return Subject(trigger=trigger, frame=_frame(project, "", trigger, progress))
-    traits = _traits(project, concept, progress) if needs_traits and trigger else ()
+    traits = _traits(project, concept, trigger, progress) if needs_traits and trigger else ()
     return Subject(concept=concept, trigger=trigger, traits=traits, frame=_frame(project, concept, trigger, progress))
 
 
@@ -70,14 +70,22 @@ def _is(word: str, trigger: str) -> bool:
     return bool(word) and (word == trigger or to_canonical(trigger) in tags_in(word))
 
 
-def _traits(project: Project, concept: str, progress: Progress) -> tuple[str, ...]:
-    """Tags that nearly all captions of `captioned` have, and that cleaning leaves to the trigger."""
-    found: dict[str, None] = {}
-    for row in list_traits(project, concept, at_least=AT_LEAST, progress=progress):
+def _traits(project: Project, concept: str, trigger: str, progress: Progress) -> tuple[str, ...]:
+    """Tags that nearly all captions of `captioned` have, and that cleaning leaves to the trigger.
+
+    Of a trigger that several concepts share, the traits are those that all of them have.
+    """
+    rows = [
+        row
+        for row in list_traits(project, concept, at_least=AT_LEAST, progress=progress)
+        if concept or _is(row.trigger, trigger)
+    ]
+    each: list[list[str]] = []
+    for row in rows:
         pruned = [one.tag for one in row.tags if one.is_pruned]
         counts, number = counts_in(project, WIP, row.concept, progress=progress) if pruned else (Counter[str](), 0)
-        found |= dict.fromkeys(tag for tag in pruned if counts[tag] <= AT_MOST * number)
-    return tuple(found)
+        each.append([tag for tag in pruned if counts[tag] <= AT_MOST * number])
+    return tuple(tag for tag in each[0] if all(tag in some for some in each[1:])) if each else ()
 
 
 def _frame(project: Project, concept: str, trigger: str, progress: Progress) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from datakit.actions.bakes.measured import Measured, Share, Sides
-from datakit.actions.project import open_project
+from datakit.actions.project import Counted, open_project
 from datakit.cli.output import Bar, note, say, say_json, table
 
 SEED = click.IntRange(min=0, max=2**52)
@@ -48,7 +48,7 @@ def print_measured(bake: str, measured: Measured) -> None:
     """The figures as a table, and where the pictures are."""
     said = f", trigger {measured.trigger}" if measured.trigger else ""
     by = f", looked at by {measured.tagger}" if measured.tagger else ""
-    say(f"{bake}: {measured.count} pictures without and with{said}{by}")
+    say(f"{bake}: {Counted(measured.count, 'picture')} without and with{said}{by}")
     rows = list(_rows(measured))
     if rows:
         table(_COLUMNS, rows, right=("without", "with"))

@@ -33,7 +33,9 @@ class Recorder:
             "seconds": round(seconds, 2),
         }
         self._content["steps"].append(row)
-        (self._home / RECORD).write_text(json.dumps(self._content, indent=1), "utf-8")
+        draft = self._home / f".{RECORD}"
+        draft.write_text(json.dumps(self._content, indent=1), "utf-8")
+        draft.replace(self._home / RECORD)
 
 
 def read_record(home: Path) -> Record:

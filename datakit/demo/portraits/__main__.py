@@ -14,8 +14,8 @@ from datakit.demo.portraits.contract import Look
 from datakit.demo.portraits.grounds import GROUNDS, PLAIN_NAMES
 from datakit.demo.portraits.lots import Variety, base_looks, character_looks, looks
 from datakit.demo.portraits.styles import BASE_STYLES, STYLES
-from datakit.demo.portraits.writing import write
-from datakit.errors import DskError, InputError, UsageError
+from datakit.demo.portraits.writing import make_room, write
+from datakit.errors import DskError, UsageError, WriteError
 
 
 @dataclass(frozen=True)
@@ -82,9 +82,12 @@ def main(out: Path, size_px: int, processes: int, **wanted: object) -> None:
 def _run(out: Path, *, size_px: int, processes: int, options: dict[str, object]) -> None:
     names = tuple(name.strip() for name in str(options.pop("styles")).split(",") if name.strip())
     drawn = wanted_looks(Wanted(styles=names, **options))  # type: ignore[arg-type]
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"{out}: is there already", hint="name a new folder, or an empty one")
-    count = write(out, drawn, size_px=size_px, processes=processes)
+    try:
+        make_room(out)
+        count = write(out, drawn, size_px=size_px, processes=processes)
+    except OSError as error:
+        place = error.filename or out
+        raise WriteError(f"{place}: {error.strerror}", hint="check free space and permissions") from error
     click.echo(f"{count} portraits in {out}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from multiprocessing import get_context
@@ -12,12 +13,35 @@ from typing import Any, Final
 from datakit.demo.portraits.contract import Look
 from datakit.demo.portraits.drawing import draw, tags_of
 from datakit.demo.portraits.styles import STYLES
+from datakit.errors import InputError
 
 MANIFEST: Final = "manifest.jsonl"
+"""Written last: a folder that has it is whole."""
+_PART: Final = f"{MANIFEST}.part"
+_OWN: Final = re.compile(r"\d{6,}\.(?:png|txt)")
+
+
+def make_room(folder: Path) -> None:
+    """Makes the folder, or empties it of what a run left that was stopped.
+
+    Raises:
+        InputError: something else is in it.
+        OSError: it cannot be made.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder}: is there already, and no folder", hint="name a new folder, or an empty one")
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = list(folder.iterdir())
+    is_own = (folder / _PART).exists() and all(path.name == _PART or _OWN.fullmatch(path.name) for path in paths)
+    if paths and not is_own:
+        raise InputError(f"{folder}: is there already", hint="name a new folder, or an empty one")
+    # The part last: stopped here, the rest is still known as ours.
+    for path in sorted(paths, key=lambda path: path.name == _PART):
+        path.unlink()
 
 
 def write(folder: Path, looks: Iterable[Look], *, size_px: int, processes: int = 1) -> int:
-    """Writes `<number>.png`, `<number>.txt` and the manifest; returns how many.
+    """Writes `<number>.png`, `<number>.txt` and, when all are there, the manifest; returns how many.
 
     Raises:
         StateError: the drawing packages are not installed.
@@ -26,10 +50,11 @@ def write(folder: Path, looks: Iterable[Look], *, size_px: int, processes: int =
     folder.mkdir(parents=True, exist_ok=True)
     jobs = ((folder, number, look, size_px) for number, look in enumerate(looks))
     count = 0
-    with (folder / MANIFEST).open("w", encoding="utf-8") as manifest:
+    with (folder / _PART).open("w", encoding="utf-8") as manifest:
         for record in _records(jobs, processes):
             manifest.write(json.dumps(record, sort_keys=True) + "\n")
             count += 1
+    (folder / _PART).replace(folder / MANIFEST)
     return count
 
 
