@@ -93,7 +93,7 @@ def _columns(post: Post, picture: Picture) -> dict[str, Any]:
 def _tag_fields(picture: Picture) -> dict[str, Any]:
     by_category = {
         "general": picture.general,
-        "character": (picture.character.tag,),
+        "character": (picture.character_tag,),
         "copyright": ("original",),
         "artist": (ARTIST,),
         "meta": META,
@@ -107,8 +107,8 @@ def _tag_fields(picture: Picture) -> dict[str, Any]:
     for category, tags in by_category.items():
         fields[f"tags_{category}"] = list(tags)
     fields["artist_commentary"] = {
-        "original_title": TITLES[picture.character.name],
-        "translated_title": picture.character.name.title(),
+        "original_title": TITLES[picture.name],
+        "translated_title": picture.name.title(),
     }
     return fields
 

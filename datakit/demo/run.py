@@ -7,20 +7,26 @@ import subprocess
 import sys
 import time
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from datakit.demo.figures import write_figures
 from datakit.demo.folder import fresh
 from datakit.demo.page.record import LINT_BEFORE, Recorder
 from datakit.demo.page.writing import write_page
+from datakit.demo.portraits.styles import TAUGHT_STYLE
 from datakit.demo.scrape import SEED, Scrape, write_scrape
-from datakit.demo.settings import dsk_toml
+from datakit.demo.settings import STYLE_TRIGGER, TRIGGER, dsk_toml
+from datakit.demo.styleset import SEED as STYLE_SEED
+from datakit.demo.styleset import write_style
 from datakit.demo.terminal import command_line, heading, say
 
 SET: Final = "my-set"
 SCRAPE: Final = "scrape"
+DRAWINGS: Final = "drawings"
+TAGGER: Final = "dsk-tiny-tagger"
 INTERRUPTED: Final = 130
 
 
@@ -41,18 +47,52 @@ _OK: Final[Mapping[int, str]] = {0: ""}
 _FINDINGS: Final = {1: "(exit code 1: lint found errors. They were planted, so this is right.)"}
 _LEFT: Final = {0: "", 1: "(exit code 1: what is left needs a person, or a stage that leaves it out.)"}
 
+MEASURED: Final = 24
+"""Pictures of each kind that a bake is measured by."""
+MEASURED_QUICKLY: Final = 4
+PEOPLE: Final = "people"
+"""The concept of the regularization pictures."""
+PEOPLE_COUNT: Final = 32
+PEOPLE_QUICKLY: Final = 4
+_HAIR: Final = "{black|blonde|brown|green|pink|purple|red|white} hair, {smile|frown|open mouth}"
+PEOPLE_PROMPTS: Final = (
+    f"1girl, solo, {{long hair|ponytail|twintails|hair bun}}, {_HAIR}",
+    f"1boy, solo, short hair, {_HAIR}",
+)
+
 STEPS: Final = (
     Step(("import", f"../{SCRAPE}"), "Bring the scrape in: nothing is overwritten, nothing is guessed.", _OK),
     Step(("lint",), "What is wrong with it?", _FINDINGS, LINT_BEFORE),
     Step(("lint", "--fix"), "Repair what can be repaired without a question.", _LEFT),
+    Step(("import", f"../{DRAWINGS}"), "Drawings in one style come beside it, as a concept of their own.", _OK),
     Step(("status",), "Where does the dataset stand?", _OK),
-    Step(("advance",), "Run all stages: raw, filtered, edited, captioned, cleaned, wip, export.", _OK),
-    Step(("export", "--format", "kohya"), "Write what a trainer eats.", _OK),
-    Step(("lint",), "Is the dataset ready to bake?", _LEFT),
-    Step(("bake",), "Train a LoRA on it.", _OK),
-    Step(("sample",), "Look at it.", _OK),
-    Step(("log",), "All of this is history, one commit for each change.", _OK),
 )
+
+
+def bakes(*, quick: bool) -> Iterator[Step]:
+    """Two bakes, each on its part of the dataset: a character, a style; people are for regularization in both."""
+    count = str(MEASURED_QUICKLY if quick else MEASURED)
+    measure = ("bakes", "measure", "--tagger", TAGGER, "--count", count)
+    prompts = (word for prompt in PEOPLE_PROMPTS for word in ("--prompt", prompt))
+    some = str(PEOPLE_QUICKLY if quick else PEOPLE_COUNT)
+    people = ("classgen", PEOPLE, *prompts, "--count", some, "--batch", "8")
+    yield Step(people, "Let the base draw people of its own, so that a bake does not forget them.", _OK)
+    yield Step(("advance",), "Run all stages: raw, filtered, edited, captioned, cleaned, wip, export.", _OK)
+    yield Step(_export(f"-concept:{TAUGHT_STYLE}"), "Write what a trainer eats, of the characters alone.", _OK)
+    yield Step(("lint",), "Is the dataset ready to bake?", _LEFT)
+    yield Step(("bake", "--note", f"character: {TRIGGER}"), "Train a LoRA on it.", _OK)
+    yield Step(
+        (*measure, "--trigger", TRIGGER), "What does the trigger call now, and what does all else still call?", _OK
+    )
+    yield Step(_export(f"concept:{TAUGHT_STYLE},{PEOPLE}"), "Now the drawings alone.", _OK)
+    yield Step(("bake", "--note", f"style: {STYLE_TRIGGER}"), "Train another LoRA, of the style.", _OK)
+    style = ("--trigger", STYLE_TRIGGER, "--style-of", f"wip/{TAUGHT_STYLE}")
+    yield Step((*measure, *style), "How far is what it draws from the style, without it and with it?", _OK)
+    yield Step(("log",), "All of this is history, one commit for each change.", _OK)
+
+
+def _export(where: str) -> tuple[str, ...]:
+    return ("export", "--format", "kohya", "--where", where)
 
 
 def run(folder: Path, *, quick: bool) -> int:
@@ -64,6 +104,8 @@ def run(folder: Path, *, quick: bool) -> int:
     home = fresh(folder)
     heading("A scrape, as gallery-dl would have left it")
     _tell_scrape(home, write_scrape(home / SCRAPE))
+    count = write_style(home / DRAWINGS)
+    say(f"{count} pictures in {_short(home / DRAWINGS)}, in a style that the base model was never shown")
     try:
         return _play(home, quick=quick)
     except KeyboardInterrupt:
@@ -73,19 +115,20 @@ def run(folder: Path, *, quick: bool) -> int:
 
 def _play(home: Path, *, quick: bool) -> int:
     dataset = home / SET
-    recorder = Recorder(home, {"scrape": SEED})
+    recorder = Recorder(home, {"scrape": SEED, "drawings": STYLE_SEED})
     code = _run(Step(("init", SET), "A dataset is a git repository.", _OK), home, recorder)
     if code is not None:
         return code
     command_line(["cd", SET])
     _write_settings(dataset, quick=quick)
-    for step in STEPS:
+    for step in (*STEPS, *bakes(quick=quick)):
         code = _run(step, dataset, recorder)
         if code is not None:
             return code
         if step.report:
             _keep_report(step, dataset, home / step.report)
-    tell_bake(dataset)
+    tell_bakes(dataset)
+    write_figures(home, SET)
     written = write_page(home)
     say(f"page      {_short(written.path)}: all of this in one file ({written.size_bytes / 1e6:.1f} MB)")
     return 0
@@ -133,19 +176,18 @@ def _tell_scrape(home: Path, scrape: Scrape) -> None:
         say(f"  - {fault}")
 
 
-def tell_bake(dataset: Path) -> None:
-    """Say what was baked, from which commit, and where its pictures are, as the newest ledger file has it."""
+def tell_bakes(dataset: Path) -> None:
+    """Say what was baked, from which commit, and where its pictures are, as the ledger's files have it."""
+    heading("Done")
     ledgers = sorted((dataset / "bakes").glob("*.toml"))
     if not ledgers:
         say("no bake left an entry in bakes/", style="31")
-        return
-    baked = tomllib.loads(ledgers[-1].read_text("utf-8"))
-    weights = dataset / baked["lora"]
-    heading("Done")
-    say(f"baked     {_short(weights)}: {baked['images']} images, {baked['steps']} steps")
-    say(f"from      commit {baked['commit']} of {_short(dataset)}")
-    for picture in sorted(weights.parent.rglob("*.png")):
-        say(f"pictures  {_short(picture)}")
+    for ledger in ledgers:
+        baked = tomllib.loads(ledger.read_text("utf-8"))
+        say(f"baked     {_short(dataset / baked['lora'])}: {baked['images']} images, {baked['steps']} steps")
+        say(f"from      commit {baked['commit']} of {_short(dataset)}")
+        for picture in filter(None, (baked.get("grid"), baked.get("measured", {}).get("grid"))):
+            say(f"pictures  {_short(dataset / picture)}")
 
 
 def _short(path: Path) -> str:

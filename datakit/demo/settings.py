@@ -4,41 +4,71 @@ from __future__ import annotations
 
 from typing import Final
 
-STEPS: Final = 120
-QUICK_STEPS: Final = 12
+STEPS: Final = 300
+QUICK_STEPS: Final = 30
+
+TRIGGER: Final = "aria_dsk"
+"""The word that is to call the character whose traits are pruned."""
+STYLE_TRIGGER: Final = "lorelei_dsk"
 
 _TEMPLATE: Final = """\
 [filtered.too-small]
-min_side_px = 128            # smaller pictures are dropped
+min_side_px = 64             # smaller pictures are dropped
 
 [edited]
 background = "#ffffff"       # what shows where a picture is transparent
 
 [cleaned]
-blacklist = ["lowres", "head_only", "no_nose"]
+blacklist = ["lowres", "no_nose", "lorelei_(style)"]
+replace = {{spiked_hair = "spiky_hair"}}   # as the base model calls it
 
 [cleaned.triggers]           # concept = the word that calls it
 aria = "aria_dsk"
 hana = "hana_dsk"
 mika = "mika_dsk"
 sora = "sora_dsk"
+lorelei = "lorelei_dsk"      # a style has a trigger too
+
+[cleaned.prune]              # no caption says these, so they are left to the trigger
+aria = ["blue_hair", "braid", "glasses"]
 
 [export.kohya]
-resolution = 160
-min_bucket_reso = 64
-bucket_reso_steps = 32
+resolution = 64
+min_bucket_reso = 32
+bucket_reso_steps = 16
 batch_size = 4
 shuffle_caption = true
 keep_tokens = 1              # the trigger stays in front
+validation_split = 0.15      # held out, to tell learning from memorizing
+
+[bake.model]
+base = "dsk-tiny"            # comes with dsk
+
+[bake.adapter]
+rank = 16
+alpha = 16
+conv_rank = 8
 
 [bake.optimizer]
 learning_rate = 1e-3
 
+[bake.schedule]
+name = "cosine"
+warmup = 10
+
 [bake.train]
 steps = {steps}
+threads = 2
 
 [bake.sample]
-prompts = ["aria_dsk, 1girl, smile", "mika_dsk, 1girl, closed eyes", "sora_dsk, 1boy, grin"]
+prompts = [
+  "aria_dsk, 1girl, solo",
+  "aria_dsk, 1girl, solo, open mouth, pink background",
+  "lorelei_dsk, 1girl, solo, long hair, red hair, smile",
+  "1girl, solo, hair bun, red hair, smile",
+]
+guidance = 4
+guidance_rescale = 0.5
 """
 
 

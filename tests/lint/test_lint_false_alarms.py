@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from datakit.actions.linting.lint import Request, lint_folder
-from datakit.demo.background import BACKGROUNDS
-from datakit.demo.world import CHARACTERS, Scene, draw
+from datakit.demo.portraits.cast import CHARACTERS
+from datakit.demo.portraits.grounds import GROUNDS as ALL_GROUNDS
+from datakit.demo.world import Shot, shoot, shots
 from datakit.lint.model import Finding
 
 SIZES_PX = ((512, 512), (512, 768), (768, 512), (640, 640))
-GROUNDS = [ground for ground in BACKGROUNDS if ground.kind != "transparent"]
-MOUTHS = ("variant01", "variant02", "variant03", "variant04")
+GROUNDS = [ground for ground in ALL_GROUNDS if ground != "transparent_background"]
+MOUTHS = ("variant01", "variant02", "variant15", "variant04")
 TARGETS = ("", "sd-scripts", "onetrainer", "simpletuner", "ai-toolkit", "diffusion-pipe", "naifu", "dsk")
 
 
@@ -24,17 +26,18 @@ def curated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four pictures of each character, each another expression on another ground, two of one size alike but for it."""
     pytest.importorskip("dicebear", reason="the pictures are drawn with the packages of the dev extra")
     folder = tmp_path_factory.mktemp("curated")
-    for at, character in enumerate(CHARACTERS.values()):
-        (folder / f"10_{character.name}").mkdir()
+    for at, name in enumerate(CHARACTERS):
+        (folder / f"10_{name}").mkdir()
+        look = shots(name, 1, seed=0)[0].look
         for number, mouth in enumerate(MOUTHS):
             ground = GROUNDS[(at + max(number, 1)) % len(GROUNDS)]
-            size_px = SIZES_PX[max(number, 1)]
-            scene = Scene(eyes="variant24", eyebrows="variant10", mouth=mouth, background=ground, size_px=size_px)
-            drawn = draw(character, scene)
-            stem = folder / f"10_{character.name}" / f"{character.name}{number}"
+            parts = {**look.parts, "eyes": "variant24", "eyebrows": "variant10", "mouth": mouth}
+            shown = replace(look, parts=parts, background=ground)
+            drawn = shoot(Shot(name, shown, SIZES_PX[max(number, 1)]))
+            stem = folder / f"10_{name}" / f"{name}{number}"
             stem.with_suffix(".png").write_bytes(drawn.png)
             tags = [tag.replace("_", " ") for tag in drawn.general]
-            stem.with_suffix(".txt").write_text(", ".join([character.name, *tags]) + "\n", "utf-8")
+            stem.with_suffix(".txt").write_text(", ".join([name, *tags]) + "\n", "utf-8")
     return folder
 
 
