@@ -17,7 +17,7 @@ STAMP := $(VENV)/.installed
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
 
-demo: $(STAMP) ## a small scrape, the user's commands on it, a baked LoRA, in the folder demo/
+demo: $(STAMP) ## a small scrape, the commands of a user on it, two baked LoRAs, measured, and a page, in the folder demo/
 	@$(BIN)/python -m datakit.demo --dir "$(DEMO)" $(ARGS)
 
 test: $(STAMP) ## the tests that take seconds

@@ -50,7 +50,7 @@ alpha = 16
 conv_rank = 8
 
 [bake.optimizer]
-learning_rate = 1e-3
+learning_rate = 2e-3
 
 [bake.schedule]
 name = "cosine"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from datakit.demo.portraits.lots import Variety, looks
+from datakit.demo.portraits.lots import looks
 from datakit.demo.portraits.styles import TAUGHT_STYLE
 from datakit.demo.portraits.writing import MANIFEST, write
 
@@ -21,7 +21,7 @@ def write_style(out: Path, *, seed: int = SEED) -> int:
         StateError: the drawing packages are not installed.
     """
     folder = out / TAUGHT_STYLE
-    drawn = looks(COUNT, seed=seed, styles={TAUGHT_STYLE: 1.0}, variety=Variety(flips=0.5))
+    drawn = looks(COUNT, seed=seed, styles={TAUGHT_STYLE: 1.0})
     count = write(folder, drawn, size_px=SIZE_PX)
     (folder / MANIFEST).replace(out / MANIFEST)
     return count

@@ -12,16 +12,14 @@ from datakit.demo.background import paint
 from datakit.demo.portraits import adventurer
 from datakit.demo.portraits.contract import Look
 from datakit.demo.portraits.drawing import draw, tags_of
-from datakit.demo.portraits.grounds import GROUNDS
-from datakit.demo.portraits.lots import Variety, character_looks
+from datakit.demo.portraits.grounds import GROUNDS, PLAIN_NAMES
+from datakit.demo.portraits.lots import character_looks
 from datakit.demo.portraits.styles import STYLES
 
 STYLE: Final = adventurer.STYLE
 
-SIZES_PX: Final = ((256, 256), (192, 192), (224, 224), (256, 256), (192, 256), (240, 240), (256, 256), (256, 192))
-"""(width, height): mostly squares, and two other shapes, so that a bake has buckets to make."""
-
-VARIETY: Final = Variety(flips=0.5, rotation_deg=6)
+SIZES_PX: Final = ((256, 256), (192, 192), (224, 224), (256, 256), (192, 256), (240, 240), (256, 256), (208, 208))
+"""(width, height): mostly squares, and another shape, so that a bake has buckets to make."""
 
 CLUTTER: Final = ("no_nose",)
 """True of each picture of the style, and of no use to anybody."""
@@ -30,6 +28,8 @@ SITE_WORDS: Final = {"spiky_hair": "spiked_hair"}
 """Tag of the sample world: danbooru's name for it, where that is another."""
 
 NOWHERE: Final = "transparent_background"
+BACKGROUNDS: Final = (*PLAIN_NAMES, NOWHERE, "gradient_background")
+"""Plain for the most part: patterns are new to the base model, and would become part of what a trigger means."""
 
 
 @dataclass(frozen=True)
@@ -80,10 +80,10 @@ def shots(name: str, count: int, *, seed: int) -> list[Shot]:
     """
     random = Random(f"{seed}/{name}")
     mouth = next(part for part in STYLE.others if part.option == "mouth")
-    mouths, grounds = _deck(random, mouth.variants), _deck(random, GROUNDS)
+    mouths, grounds = _deck(random, mouth.variants), _deck(random, BACKGROUNDS)
     first = random.randrange(len(SIZES_PX))
     dealt = []
-    for i, look in enumerate(character_looks(name, count, seed=seed, variety=VARIETY)):
+    for i, look in enumerate(character_looks(name, count, seed=seed)):
         parts = {**look.parts, mouth.option: mouths[i % len(mouths)]}
         look = replace(look, parts=parts, background=grounds[i % len(grounds)])
         dealt.append(Shot(name, look, SIZES_PX[(first + i) % len(SIZES_PX)]))
