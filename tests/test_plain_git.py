@@ -32,7 +32,7 @@ def lfs_home(tmp_path: Path) -> dict[str, str]:
 STEPS = ("lint --fix", "filter", "edit", "caption", "clean", "wip", "export --format kohya", "undo", "advance")
 
 
-@pytest.mark.parametrize("with_lfs", [False, pytest.param(True, marks=needs_lfs)])
+@pytest.mark.parametrize("with_lfs", [False, pytest.param(True, marks=[needs_lfs, pytest.mark.slow])])
 def test_status_is_clean_after_every_command(
     tmp_path: Path, scrape: Callable[..., Path], dsk: Dsk, git: Git, request: pytest.FixtureRequest, with_lfs: bool
 ) -> None:

@@ -29,6 +29,7 @@ def classgen(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=300, check=False)
 
 
+@pytest.mark.slow
 def test_pictures_of_a_class_become_a_concept(project: Project, git: Callable[..., str]) -> None:
     root = project.dataset.root
     (root / "dsk.toml").write_text(SETTINGS)

@@ -67,6 +67,7 @@ def test_too_many_members_are_refused(tmp_path: Path, monkeypatch: pytest.Monkey
         opened(make_tar(tmp_path / "s.tar", {f"{number}.png": b"" for number in range(6)}))
 
 
+@pytest.mark.slow
 def test_neither_a_header_nor_a_block_fills_the_memory(tmp_path: Path) -> None:
     with bz2.open(tmp_path / "h.tar.bz2", "wb") as file:
         row = tarfile.TarInfo("pax")

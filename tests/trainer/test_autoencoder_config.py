@@ -90,6 +90,7 @@ def test_no_torch_for_help_and_mistakes(arguments: list[str], tmp_path: Path) ->
     assert "torch" not in done.stderr.split()
 
 
+@pytest.mark.slow
 def test_the_command_says_what_it_does(tmp_path: Path) -> None:
     write_folder(tmp_path / "pictures")
     (tmp_path / "pictures" / "bad.png").write_bytes(b"")

@@ -51,7 +51,7 @@ name = "cosine"
 warmup = 10
 [train]
 steps = {steps}
-threads = 2
+threads = 1
 device = "cpu"
 [validation]
 timesteps = 8

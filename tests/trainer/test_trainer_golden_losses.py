@@ -42,9 +42,10 @@ CASES = [
 
 
 def is_slow(case: str) -> bool:
-    """All pairs are quick in the tiny family; SDXL has every objective and adapter, SD 1.5 every objective."""
+    """Quick: every adapter with epsilon in the tiny family and with v-prediction in SDXL, and LoRA everywhere."""
     family, objective, adapter = case.split("-")
-    return family != "tiny" and adapter != "lora" and (family == "sd15" or objective != "v_prediction")
+    quick = {("tiny", "epsilon"), ("sdxl", "v_prediction")}
+    return adapter != "lora" and (family, objective) not in quick
 
 
 MARKED = [pytest.param(case, marks=[pytest.mark.slow] if is_slow(case) else []) for case in CASES]

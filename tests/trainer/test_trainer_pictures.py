@@ -121,7 +121,7 @@ def test_pictures_lie_in_the_folder_and_tell_what_made_them(plan: Plan, lora: Pa
         assert np.abs(picture - found[name]).max() <= 1
 
 
-@pytest.mark.parametrize("name", ["lora", "loha", "lokr"])
+@pytest.mark.parametrize("name", ["lora", *(pytest.param(name, marks=pytest.mark.slow) for name in ("loha", "lokr"))])
 def test_strength_is_that_of_the_change_to_the_weights(plan: Plan, name: str, tmp_path: Path) -> None:
     path = write_adapter(plan, tmp_path / "whole.safetensors", name)
     tensors, _ = kohya_lora.load(path)
