@@ -26,7 +26,8 @@ RESULTS = {
     "word": ('name = "textual_inversion"\nword = "sks"\nnum_vectors = 2', "single-file"),
 }
 CASES = [f"{family}-{kind}" for family in WRITERS for kind in RESULTS]
-MARKED = [pytest.param(case, marks=pytest.mark.slow if case in ("sd15-lora", "sd15-folder", "sdxl-file") else ()) for case in CASES]
+SLOW = ("sd15-lora", "sd15-folder", "sdxl-file")
+MARKED = [pytest.param(case, marks=pytest.mark.slow if case in SLOW else ()) for case in CASES]
 
 
 @dataclass(frozen=True)
