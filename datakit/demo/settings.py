@@ -41,6 +41,9 @@ shuffle_caption = true
 keep_tokens = 1              # the trigger stays in front
 validation_split = 0.15      # held out, to tell learning from memorizing
 
+[export.concepts.aria]
+repeats = 4                  # as often as all others together
+
 [bake.model]
 base = "dsk-tiny"            # comes with dsk
 
