@@ -24,20 +24,13 @@ class Background:
     tags: tuple[str, ...]
 
 
-def _plain(name: str, colour: Colour) -> Background:
-    return Background("plain", (colour, colour), ("simple_background", f"{name}_background"))
-
-
-BACKGROUNDS: Final = (
+PATTERNED: Final = (
     Background("transparent", ((0, 0, 0), (0, 0, 0)), ("transparent_background",)),
-    _plain("white", (255, 255, 255)),
-    _plain("blue", (150, 196, 240)),
     Background("gradient", ((255, 214, 165), (160, 196, 255)), ("gradient_background",)),
-    _plain("yellow", (252, 236, 140)),
     Background("striped", ((250, 240, 240), (240, 190, 200)), ("striped_background",)),
-    _plain("grey", (176, 176, 180)),
     Background("dotted", ((214, 240, 220), (120, 190, 150)), ("polka_dot_background",)),
 )
+"""Those that are not of one colour."""
 
 
 def paint(background: Background, size_px: tuple[int, int]) -> Image.Image:

@@ -11,58 +11,37 @@ with weights that were never trained: what a tagger finds by accident.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import onnxruntime
 from PIL import Image
 
 from datakit.demo.portraits.contract import Look
 from datakit.demo.portraits.drawing import draw, tags_of
 from datakit.demo.portraits.lots import base_looks
 from datakit.demo.portraits.writing import caption
+from tests.experiments.judging import Judge
 
 ROOT = Path(__file__).parents[2]
-TAGGER = ROOT / "datakit/taggers/assets/dsk-tiny-tagger"
+TAGGER = "dsk-tiny-tagger"
 SEED = 777
 GUIDANCE = {"steps": 20, "guidance": 4.0, "guidance_rescale": 0.5}
 LEAST = 8
 """Tags that fewer pictures ask for are not listed."""
 
 
-class Tagger:
-    """The bundled tagger, asked directly."""
-
-    def __init__(self, folder: Path = TAGGER) -> None:
-        with (folder / "selected_tags.csv").open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-        self.names = [row["name"] for row in rows]
-        self.thresholds = np.array([float(row["best_threshold"]) for row in rows])
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        self.session = onnxruntime.InferenceSession(str(folder / "model.onnx"), options, ["CPUExecutionProvider"])
-
-    def tags(self, picture: Image.Image) -> set[str]:
-        """What it sees."""
-        pixels = np.asarray(picture.convert("RGB").resize((64, 64), Image.Resampling.BICUBIC), np.float32)
-        (scores,) = self.session.run(None, {self.session.get_inputs()[0].name: pixels[None, :, :, ::-1].copy()})
-        return {name for name, is_seen in zip(self.names, scores[0] >= self.thresholds, strict=True) if is_seen}
-
-
 def main() -> None:
     """Measure and print Markdown."""
     options = _options()
     looks = list(base_looks(options.pictures, seed=SEED))
-    tagger = Tagger()
-    asked = [set(tags_of(look)) & set(tagger.names) for look in looks]
+    tagger = Judge(TAGGER, root=ROOT)
+    asked = [set(tags_of(look)) & tagger.known for look in looks]
     with tempfile.TemporaryDirectory() as temporary:
         painted = paint(Path(temporary) / "base", looks, base=options.base)
         accident = paint(Path(temporary) / "random", looks, base="") if options.random else []
@@ -106,10 +85,10 @@ def sheet(truth: Sequence[Image.Image], painted: Sequence[Image.Image], *, colum
     return canvas
 
 
-def _found(asked: Sequence[set[str]], tagger: Tagger, pictures: Iterable[Image.Image]) -> Counter[str]:
+def _found(asked: Sequence[set[str]], tagger: Judge, pictures: Sequence[Image.Image]) -> Counter[str]:
     found: Counter[str] = Counter()
-    for wanted, picture in zip(asked, pictures, strict=True):
-        found.update(wanted & tagger.tags(picture))
+    for wanted, seen in zip(asked, tagger.tags(pictures), strict=True):
+        found.update(wanted.intersection(seen))
     return found
 
 

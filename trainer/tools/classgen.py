@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 from pathlib import Path
 
-import torch
 from PIL import Image
 
 from trainer import assembling
 from trainer.atomic import make_folder, remove_leftovers, write_file
-from trainer.contracts.model import Condition, Geometry, Model
+from trainer.contracts.model import Model
 from trainer.contracts.objective import NoisePath, Objective
 from trainer.data.wildcards import chosen
 from trainer.errors import InterruptedRun, StateError
@@ -28,8 +27,10 @@ from trainer.lock import exclusive
 from trainer.memory.placing import using
 from trainer.plan import Plan
 from trainer.registry import OBJECTIVES
-from trainer.sampling import ddim, grid
-from trainer.seeds import normal, seed_for, unit
+from trainer.sampling import batches, ddim, grid
+from trainer.sampling.batches import Brush
+from trainer.sampling.prompts import Prompt
+from trainer.seeds import seed_for, unit
 from trainer.tools.asking import ClassRequest
 
 MARK, SUBSET = "classgen.json", "dataset.toml"
@@ -166,40 +167,18 @@ def _batches(todo: Sequence[Wanted], size: int) -> Iterator[list[Wanted]]:
         yield from (rows[start : start + size] for start in range(0, len(rows), size))
 
 
-@torch.no_grad()
 def _paint(painter: Painter, request: ClassRequest, batch: Sequence[Wanted]) -> list[Image.Image]:
     """One picture for each, in their order."""
-    texts = painter.model.encode_text([one.prompt for one in batch])
-    unwanted = painter.model.encode_text([request.negative])[0] if request.guidance != 1.0 else None
+    brush = Brush(painter.model, painter.objective, painter.path, painter.stride_px)
+    prompts = [
+        Prompt(one.prompt, request.negative, one.size_px, request.steps, request.guidance, one.seed) for one in batch
+    ]
+    texts = batches.read(painter.model, prompts)
     pictures: dict[int, Image.Image] = {}
-    # Texts of other lengths would be filled up, which changes what they say.
-    for rows in _alike(texts):
-        some = [batch[row] for row in rows]
-        geometry = [Geometry(one.size_px, (0, 0), one.size_px) for one in some]
-        condition = painter.model.assemble([texts[row] for row in rows], geometry)
-        against = None if unwanted is None else painter.model.assemble([unwanted] * len(some), geometry)
-        guide = ddim.Guide(condition, against, request.guidance, 0.0)
-        pictures |= zip(rows, _denoised(painter, request, some, guide=guide), strict=True)
+    for rows in batches.alike(prompts, texts, size=len(prompts)):
+        made = batches.pixels(brush, [prompts[row] for row in rows], texts)
+        pictures |= zip(rows, map(ddim.to_picture, made), strict=True)
     return [pictures[row] for row in range(len(batch))]
-
-
-def _alike(texts: Sequence[Condition]) -> Iterable[list[int]]:
-    """The places of texts of equal shape."""
-    found: dict[tuple[object, ...], list[int]] = {}
-    for row, text in enumerate(texts):
-        found.setdefault(tuple((name, tensor.shape) for name, tensor in text.items()), []).append(row)
-    return found.values()
-
-
-def _denoised(
-    painter: Painter, request: ClassRequest, some: Sequence[Wanted], *, guide: ddim.Guide
-) -> list[Image.Image]:
-    width, height = (side // painter.stride_px for side in some[0].size_px)
-    shape = (painter.model.latent_channels, height, width)
-    noise = torch.stack([normal(shape, one.seed, 0, "sample") for one in some]).to(painter.model.device)
-    way = painter.path.sampling_times(request.steps).tolist()
-    clean = ddim.denoise(painter.model, painter.objective, path=painter.path, noise=noise, way=way, guide=guide)
-    return [ddim.to_picture(pixels) for pixels in painter.model.decode(clean)]
 
 
 def _write(folder: Path, one: Wanted, picture: Image.Image, *, facts: dict[str, str]) -> None:

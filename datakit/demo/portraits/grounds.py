@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from datakit.demo.background import BACKGROUNDS, Background
+from datakit.demo.background import PATTERNED, Background
 
 PLAIN: Final[Mapping[str, tuple[int, int, int]]] = {
     "white": (255, 255, 255),
@@ -21,6 +21,6 @@ GROUNDS: Final[Mapping[str, Background]] = {
         f"{name}_background": Background("plain", (colour, colour), ("simple_background", f"{name}_background"))
         for name, colour in PLAIN.items()
     },
-    **{f"{ground.kind}_background": ground for ground in BACKGROUNDS if ground.kind != "plain"},
+    **{f"{ground.kind}_background": ground for ground in PATTERNED},
 }
 PLAIN_NAMES: Final = tuple(f"{name}_background" for name in PLAIN)
