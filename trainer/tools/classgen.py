@@ -107,7 +107,8 @@ def make(
     """
     make_folder(folder)
     with exclusive(folder), using(painter.model, (*painter.model.parts, "vae")):
-        remove_leftovers(folder, "*")
+        for name in ("*.png", "*.txt", MARK, SUBSET):
+            remove_leftovers(folder, name)
         every = wanted(request)
         todo = [one for one in every if not _is_there(folder, one, facts=_facts(painter, request, one))]
         done = 0
