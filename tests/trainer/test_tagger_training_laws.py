@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from trainer.tagger.augmenting import augmented, plain
@@ -91,6 +91,8 @@ def test_what_is_see_through_lies_on_white_or_is_known_not_to() -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(st.floats(0.0, 1.0), st.booleans()), min_size=2, max_size=40))
+@example([(0.0, False), (0.1, True)])
+@example([(0.102, False), (0.1, True), (0.104, True)])
 def test_a_threshold_is_the_best_and_within_its_bounds(rows: list[tuple[float, bool]]) -> None:
     scores = np.array([[score] for score, _ in rows], np.float32)
     truth = np.array([[is_true] for _, is_true in rows])
@@ -99,9 +101,9 @@ def test_a_threshold_is_the_best_and_within_its_bounds(rows: list[tuple[float, b
     assert 0.1 <= bar <= 0.9
 
     def f1(at: float) -> float:
-        return macro_f1(judge(scores > at, truth, tags=["x"], known=known, least=1))
+        return macro_f1(judge(scores > np.float32(at), truth, tags=["x"], known=known, least=1))
 
-    assert f1(bar) >= max(f1(at) for at in np.linspace(0.1, 0.9, 161)) - 0.05
+    assert f1(bar) >= max(f1(at) for at in np.linspace(0.1, 0.9, 161).tolist()) - 0.005
 
 
 def test_where_nothing_is_in_doubt_the_threshold_is_in_the_middle() -> None:

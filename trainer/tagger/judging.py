@@ -33,8 +33,9 @@ def thresholds(scores: Floats, truth: Bools, known: Bools) -> list[float]:
     """For each tag the middle of the thresholds at which its F1 is about the best; all arrays are [N, tags].
 
     Where nothing separates the scores any threshold between them will do, and the middle is the safest.
+    Scores are compared in float32, as whoever reads the thresholds will.
     """
-    grid = np.linspace(_LOWEST, _HIGHEST, _STEPS)
+    grid = np.linspace(_LOWEST, _HIGHEST, _STEPS).astype(np.float32)
     found = []
     for tag in range(scores.shape[1]):
         use = known[:, tag]
@@ -46,7 +47,7 @@ def thresholds(scores: Floats, truth: Bools, known: Bools) -> list[float]:
             low -= 1
         while high + 1 in good:
             high += 1
-        found.append(round(float(grid[low] + grid[high]) / 2, 4))
+        found.append(round(float(grid[(low + high) // 2]), 4))
     return found
 
 

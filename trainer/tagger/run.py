@@ -161,7 +161,7 @@ def _thresholds(
     is_true, is_known = torch.cat(wanted).numpy() > 0.5, torch.cat(known).numpy()
     scores = scores_of(tagger, torch.cat(shown))
     bars = judging.thresholds(scores, is_true, is_known)
-    rows = judging.judge(scores > np.array(bars), is_true, tags=truth.tags, known=is_known, least=1)
+    rows = judging.judge(scores > np.array(bars, np.float32), is_true, tags=truth.tags, known=is_known, least=1)
     return bars, judging.as_json(rows)
 
 
@@ -181,7 +181,7 @@ def _judged(
     scores = scores_of(tagger, plain(found.pixels, config.network.size_px))
     is_true: Bools = wanted.numpy() > 0.5
     rows = judging.judge(
-        scores > np.array(bars), is_true, tags=tags, known=np.ones_like(is_true), least=config.judge.least_count
+        scores > np.array(bars, np.float32), is_true, tags=tags, known=np.ones_like(is_true), least=config.judge.least_count
     )
     kept = [row for row in rows if not matches(row.tag, config.judge.ignore)]
     return {"pictures": len(found), **judging.as_json(kept)}
