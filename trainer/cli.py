@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import click
 
-from trainer.errors import InterruptedRun, MissingExtraError, TrainerError, WriteError
+from trainer.errors import InterruptedRun, TrainerError, WriteError
+from trainer.starting import reporter, require_extra
 from trainer.tagger.command import tagger
-
-if TYPE_CHECKING:
-    from trainer.progress import Reporter
 
 CONFIG = click.argument("config", type=click.Path(path_type=Path))
 SETS = click.option(
@@ -71,10 +68,10 @@ def run(config: Path, *, processes: int, dry_run: bool, restart: bool, **asked: 
         from trainer.launching import launch
 
         sys.exit(launch(_again(config, sets, preset=asked["preset"], restart=restart), count))
-    _require_extra()
+    require_extra()
     from trainer.run import bake
 
-    result = bake(made, _reporter(), restart=restart)
+    result = bake(made, reporter(), restart=restart)
     if result is not None:
         click.echo(f"baked {result.steps} steps in {result.seconds:.1f} s, loss {result.final_loss:.4f}")
 
@@ -92,7 +89,7 @@ def sample(config: Path, lora: Path, *, prompts: tuple[str, ...], sets: tuple[st
 
     out, seed = asked["out"], asked["seed"]
     made = plan_of_sheet(config, prompts, sets=sets)
-    _require_extra()
+    require_extra()
     from trainer import products, sheets
     from trainer.atomic import write_file
     from trainer.sampling import grid
@@ -125,18 +122,18 @@ def classgen(config: Path, *, out: Path, sets: tuple[str, ...], **options: Any) 
 
     plan = asking.plan_of_base(config, sets=sets)
     request = asking.request(plan, asking.Options(**options))
-    _require_extra()
+    require_extra()
     from trainer.signals import stop_wish
     from trainer.tools.classgen import make, painter
 
-    reporter = _reporter()
+    told = reporter()
     with stop_wish() as stop:
         loaded = painter(plan)
-        reporter.begin("drawing", done=0, total=request.count)
+        told.begin("drawing", done=0, total=request.count)
         try:
-            made = make(loaded, request, folder=out, stop=stop, tell=lambda number: reporter.advance())
+            made = make(loaded, request, folder=out, stop=stop, tell=lambda number: told.advance())
         finally:
-            reporter.end()
+            told.end()
     what = "1 picture" if made.new == 1 else f"{made.new} pictures"
     click.echo(f"made {what} in {out}" + (f", {made.kept} were there" if made.kept else ""))
 
@@ -159,17 +156,17 @@ def pictures(config: Path, *, jobs: Path, sets: tuple[str, ...], **asked: Any) -
 
     wanted, plan = read_jobs(jobs), asking.plan_of_base(config, sets=sets)
     errand = Errand(Path(asked["lora"]) if asked["lora"] else None, asked["out"], asked["batch"])
-    _require_extra()
+    require_extra()
     from trainer.signals import stop_wish
     from trainer.tools.drawing import draw
 
-    reporter = _reporter()
+    told = reporter()
     with stop_wish() as stop:
-        reporter.begin("drawing", done=0, total=len(wanted))
+        told.begin("drawing", done=0, total=len(wanted))
         try:
-            made = draw(plan, wanted, errand, stop=stop, tell=reporter.advance)
+            made = draw(plan, wanted, errand, stop=stop, tell=told.advance)
         finally:
-            reporter.end()
+            told.end()
     what = "1 picture" if made.new == 1 else f"{made.new} pictures"
     click.echo(f"made {what} in {errand.out}" + (f", {made.kept} were there" if made.kept else ""))
 
@@ -251,10 +248,10 @@ def vae(config: Path, sets: tuple[str, ...], *, restart: bool) -> None:
     from trainer.autoencoder.config import load
 
     asked = load(config, sets=sets)
-    _require_extra()
+    require_extra()
     from trainer.autoencoder.run import train
 
-    result = train(asked, _reporter(), restart=restart)
+    result = train(asked, reporter(), restart=restart)
     click.echo(f"trained {result.steps} steps in {result.seconds:.1f} s, {result.psnr_db:.2f} dB")
 
 
@@ -277,7 +274,7 @@ def blank(folder: Path, *, family: str, **asked: Any) -> None:
     from trainer.blank import request, write
 
     made = request(family, **asked)
-    _require_extra()
+    require_extra()
     counts = write(made, folder)
     _show([f"{part:<14} {count / 1e6:.3f} M weights" for part, count in counts.items()])
     click.echo(f"saved {folder}")
@@ -358,25 +355,3 @@ def _show(lines: list[str]) -> None:
     say: Callable[[str], None] = click.echo
     for line in lines:
         say(line)
-
-
-def _reporter() -> Reporter:
-    from trainer.progress import PlainReporter, RichReporter
-
-    return RichReporter() if sys.stdout.isatty() else PlainReporter(click.echo)
-
-
-def _require_extra() -> None:
-    """Imports the heavy libraries, offline and without their chatter. Raises MissingExtraError."""
-    # Threads that spin while they wait make a shared CPU fifty times slower; read once, when torch loads.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    try:
-        for name in ("torch", "diffusers", "transformers", "safetensors"):
-            importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(
-            f"training needs {error.name}, which is not installed", hint="pip install 'dsk[train]'"
-        ) from None

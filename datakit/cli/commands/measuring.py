@@ -57,6 +57,8 @@ def print_measured(bake: str, measured: Measured) -> None:
             f"style: {measured.style.before:.4f} → {measured.style.after:.4f} from {measured.style.pictures} pictures "
             f"of {measured.style_of} (mean cosine distance)"
         )
+        if own := measured.style.own:
+            say(f"of its own pictures {own.hits} of {own.of} are nearer to it: more cannot be hoped for")
     if measured.validation:
         loss = measured.validation
         kind = "held out" if loss.kind == "held_out" else "trained"
@@ -71,6 +73,8 @@ def _rows(measured: Measured) -> Iterator[tuple[str, ...]]:
         yield _row(tag, sides)
     if measured.kept:
         yield _row("another tag that is asked for", measured.kept)
+    if measured.leaked:
+        yield _row("all traits, without the trigger", measured.leaked)
     if measured.style and measured.style.nearer:
         yield _row("a style nearer to the dataset", measured.style.nearer)
 

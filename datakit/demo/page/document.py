@@ -31,6 +31,8 @@ def page(facts: Facts) -> str:
     parts.append(("Again", "again", again.render(facts, anchor="again", title="All of it again")))
     links = [el("a", word, href=f"#{anchor}") for word, anchor, _ in parts]
     left = f" {pictures.num_left_out} pictures are left out: there was no room." if pictures.num_left_out else ""
+    silent = "; ".join(why for dataset in facts.datasets for why in dataset.unanswered)
+    left += f" What these would have told is left out: {silent}." if silent else ""
     body = (
         el("header", _hero(facts), class_="top"),
         el("nav", el("div", links), aria_label="Parts"),

@@ -88,6 +88,8 @@ class Dataset:
     causes: tuple[Cause, ...] = ()
     operations: tuple[Mapping[str, Any], ...] = ()
     """Newest first."""
+    unanswered: tuple[str, ...] = ()
+    """Commands that said nothing, and why: the page lacks what they would have told."""
 
     @property
     def name(self) -> str:

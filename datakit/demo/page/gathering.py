@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from datakit.demo.page.asking import ask_rows, ask_table
+from datakit.demo.page.asking import Asker
 from datakit.demo.page.bakefiles import read_bakes, read_measured
 from datakit.demo.page.diffs import changes, weight
 from datakit.demo.page.facts import Cause, Dataset, Facts, Scores, Stage
@@ -44,21 +45,23 @@ def _dataset(home: Path, root: Path, *, is_first: bool) -> Dataset:
     stages, posted = read_stages(root), read_posted(root)
     shown = choose(stages, posted)
     before = read_json(home / LINT_BEFORE) if is_first else None
-    taggers, scores = _scores(root, stages, shown)
-    return Dataset(
+    asker = Asker(root)
+    taggers, scores = _scores(asker, stages, shown)
+    dataset = Dataset(
         root=root,
         settings=read_text(root / SETTINGS) or "",
         stages=stages,
         posted=posted,
-        lint_before=before if isinstance(before, dict) else ask_table(root, "lint", "raw"),
-        lint_now=ask_table(root, "lint"),
-        tags=ask_table(root, "tags", "-n", "0"),
+        lint_before=before if isinstance(before, dict) else asker.ask_table("lint", "raw"),
+        lint_now=asker.ask_table("lint"),
+        tags=asker.ask_table("tags", "-n", "0"),
         taggers=taggers,
         scores=scores,
         shown=shown,
-        causes=tuple(cause for key in shown for cause in _causes(root, key)),
-        operations=ask_rows(root, "log", "-n", "0"),
+        causes=tuple(cause for key in shown for cause in _causes(asker, key)),
+        operations=asker.ask_rows("log", "-n", "0"),
     )
+    return replace(dataset, unanswered=tuple(dict.fromkeys(asker.unanswered)))
 
 
 def choose(stages: Sequence[Stage], posted: Mapping[str, str]) -> tuple[str, ...]:
@@ -76,8 +79,8 @@ def choose(stages: Sequence[Stage], posted: Mapping[str, str]) -> tuple[str, ...
     return tuple([*firsts, *(key for key in best if key not in firsts)][:_SHOWN])
 
 
-def _causes(root: Path, key: str) -> Iterator[Cause]:
-    found = ask_table(root, "blame", key, "--removed") or {}
+def _causes(asker: Asker, key: str) -> Iterator[Cause]:
+    found = asker.ask_table("blame", key, "--removed") or {}
     for name in ("tags", "removed"):
         for row in found.get(name, ()):
             cause = row["cause"]
@@ -92,7 +95,7 @@ def _causes(root: Path, key: str) -> Iterator[Cause]:
             )
 
 
-def _scores(root: Path, stages: Sequence[Stage], shown: Sequence[str]) -> tuple[tuple[str, ...], tuple[Scores, ...]]:
+def _scores(asker: Asker, stages: Sequence[Stage], shown: Sequence[str]) -> tuple[tuple[str, ...], tuple[Scores, ...]]:
     """The taggers' names and what they saw in the items shown, and one more; nothing where no tagger is here."""
     captioned = next((stage.items for stage in reversed(stages) if stage.name in _CAPTIONED and stage.items), {})
     keys = [*shown, *(key for key in captioned if key not in shown)][:_LOOKED_AT]
@@ -101,8 +104,8 @@ def _scores(root: Path, stages: Sequence[Stage], shown: Sequence[str]) -> tuple[
     where = "item:" + ",".join(f'"{_quoted(key)}"' for key in keys)
     for tagger in ((), ("--tagger", _OWN_TAGGER)):
         words = ("find", "leaks", "--items", "--where", where, *tagger)
-        said = ask_table(root, *words, "--unseen", "--max-score", "1")
-        unsaid = ask_table(root, *words, "--min-score", "0") if said else None
+        said = asker.ask_table(*words, "--unseen", "--max-score", "1")
+        unsaid = asker.ask_table(*words, "--min-score", "0") if said else None
         if said and unsaid:
             rows = (Scores(key, said["items"].get(key, {}), unsaid["items"].get(key, {})) for key in keys)
             return tuple(said["taggers"]), tuple(row for row in rows if row.said or row.unsaid)

@@ -76,6 +76,16 @@ def _figures(row: Mapping[str, Any]) -> Iterator[tuple[Child, Child, Child]]:
             "other_tags_before",
             "other_tags_after",
         ),
+        (
+            [el("b", "The traits, without the trigger"), el("small", "what leaks into other prompts")],
+            "leaked_before",
+            "leaked_after",
+        ),
+        (
+            [el("b", "Nearer to the style's own pictures"), el("small", "than to what the base draws")],
+            "nearer_before",
+            "nearer_after",
+        ),
     )
     for label, before, after in shares:
         if not (number(row.get(before)) is None and number(row.get(after)) is None):
