@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-peers bench bench-import bench-history bench-stages bench-looks bench-tags bench-lint bench-export bench-cache bench-train experiments dsk-tiny dsk-tiny-tagger lint docs clean distclean
+.PHONY: help demo test test-slow test-peers bench bench-import bench-history bench-stages bench-looks bench-tags bench-lint bench-export bench-cache bench-train experiments dsk-tiny dsk-tiny-epsilon dsk-tiny-tagger lint docs clean distclean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -67,6 +67,11 @@ dsk-tiny: $(STAMP) ## the base model that comes along, made again from nothing i
 	@test -f $(TINY)/base-run/result.json || $(BIN)/python -m trainer run $(TINY_RECIPE)/base.toml
 	@test -f $(TINY)/cool-run/result.json || $(BIN)/python -m trainer run $(TINY_RECIPE)/cool.toml
 	@echo "made $(TINY)/cool-run/dsk-tiny"
+
+dsk-tiny-epsilon: $(STAMP) ## dsk-tiny, taught to predict epsilon instead of v (goes on where it stopped)
+	@$(call drawn,$(TINY)/world,--count 14000 --seed 1 --size 64 --base --processes 2)
+	@test -f $(TINY)/epsilon-run/result.json || $(BIN)/python -m trainer run $(TINY_RECIPE)/epsilon.toml
+	@echo "made $(TINY)/epsilon-run/dsk-tiny-epsilon"
 
 TAGGER := made/dsk-tiny-tagger
 

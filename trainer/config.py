@@ -10,7 +10,7 @@ import os
 import tomllib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -105,7 +105,7 @@ def load(path: Path, *, sets: Sequence[str] = (), preset: str = "") -> Config:
     try:
         config = msgspec.convert(merged(layers), Config)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{path}: {told(error)}", hint=_FIELDS) from None
+        raise ConfigError(f"{path}: {told(error)}", hint=_choices(error) or _FIELDS) from None
     _refuse_contradictions(config, lambda *keys: origin(layers, *keys) or str(path))
     return _with_absolute_paths(config, absolute)
 
@@ -116,7 +116,7 @@ def check(layer: Layer) -> Layer:
     try:
         config = msgspec.convert(layer.tables, Config)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{layer.source}: {told(error)}", hint=_FIELDS) from None
+        raise ConfigError(f"{layer.source}: {told(error)}", hint=_choices(error) or _FIELDS) from None
     refuse_infinite(config, layer.source)
     return layer
 
@@ -199,6 +199,16 @@ def told(error: msgspec.ValidationError) -> str:
     """The same with the field first, as a TOML has it."""
     text, _, where = str(error).partition(" - at `$.")
     return f"{where.rstrip('`')}: {text[:1].lower()}{text[1:]}".replace("`", "") if where else text
+
+
+def _choices(error: msgspec.ValidationError) -> str:
+    """What the field can be, where it is one of a few words; else ''."""
+    section, _, key = told(error).partition(":")[0].partition(".")
+    kind = get_type_hints(get_type_hints(Config).get(section, object)).get(key)
+    found = [str(word) for one in (kind, *get_args(kind)) if get_origin(one) is Literal for word in get_args(one)]
+    if found and bool in get_args(kind):
+        found += ["true", "false"]
+    return f"one of {', '.join(found)}" if found else ""
 
 
 def refuse_infinite(config: msgspec.Struct, source: str) -> None:

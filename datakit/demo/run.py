@@ -18,7 +18,7 @@ from datakit.demo.page.record import LINT_BEFORE, Recorder
 from datakit.demo.page.writing import write_page
 from datakit.demo.portraits.styles import TAUGHT_STYLE
 from datakit.demo.scrape import SEED, Scrape, write_scrape
-from datakit.demo.settings import STYLE_TRIGGER, TRIGGER, dsk_toml
+from datakit.demo.settings import STYLE_STEPS, STYLE_TRIGGER, TRIGGER, dsk_toml
 from datakit.demo.styleset import SEED as STYLE_SEED
 from datakit.demo.styleset import write_style
 from datakit.demo.terminal import command_line, heading, say
@@ -59,6 +59,13 @@ PEOPLE_PROMPTS: Final = (
     f"1girl, solo, {{long hair|ponytail|twintails|hair bun}}, {_HAIR}",
     f"1boy, solo, short hair, {_HAIR}",
 )
+STYLE_PROMPTS: Final = (
+    "1girl, solo, long hair, red hair, smile, closed mouth, simple background, blue background",
+    "1boy, solo, short hair, black hair, open mouth, simple background, yellow background",
+    "1girl, solo, double bun, hair bun, brown hair, glasses, frown, closed mouth, simple background, white background",
+    "1girl, solo, ponytail, blonde hair, smile, open mouth, simple background, pink background",
+)
+"""What a style is measured by: whole descriptions, since it is in how things are drawn; its trigger comes before."""
 
 STEPS: Final = (
     Step(("import", f"../{SCRAPE}"), "Bring the scrape in: nothing is overwritten, nothing is guessed.", _OK),
@@ -85,8 +92,10 @@ def bakes(*, quick: bool) -> Iterator[Step]:
         (*measure, "--trigger", TRIGGER), "What does the trigger call now, and what does all else still call?", _OK
     )
     yield Step(_export(f"concept:{TAUGHT_STYLE},{PEOPLE}"), "Now the drawings alone.", _OK)
-    yield Step(("bake", "--note", f"style: {STYLE_TRIGGER}"), "Train another LoRA, of the style.", _OK)
-    style = ("--trigger", STYLE_TRIGGER, "--style-of", f"wip/{TAUGHT_STYLE}")
+    longer = () if quick else ("--set", f"train.steps={STYLE_STEPS}")
+    yield Step(("bake", *longer, "--note", f"style: {STYLE_TRIGGER}"), "Train another LoRA, of the style.", _OK)
+    drawn = (word for prompt in STYLE_PROMPTS for word in ("--prompt", prompt))
+    style = ("--trigger", STYLE_TRIGGER, *drawn, "--style-of", f"wip/{TAUGHT_STYLE}")
     yield Step((*measure, *style), "How far is what it draws from the style, without it and with it?", _OK)
     yield Step(("log",), "All of this is history, one commit for each change.", _OK)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 STEPS: Final = 300
+STYLE_STEPS: Final = 500
+"""A style takes longer: half of what is looked at are regularization pictures."""
 QUICK_STEPS: Final = 30
 
 TRIGGER: Final = "aria_dsk"
@@ -24,9 +26,6 @@ replace = {{spiked_hair = "spiky_hair"}}   # as the base model calls it
 
 [cleaned.triggers]           # concept = the word that calls it
 aria = "aria_dsk"
-hana = "hana_dsk"
-mika = "mika_dsk"
-sora = "sora_dsk"
 lorelei = "lorelei_dsk"      # a style has a trigger too
 
 [cleaned.prune]              # no caption says these, so they are left to the trigger

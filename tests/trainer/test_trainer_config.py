@@ -16,7 +16,12 @@ REFUSED = {
     "too small": ("[adapter]\nrank = 0\n", "adapter.rank: expected int >= 1", ""),
     "not a number": ("[optimizer]\nlearning_rate = nan\n", "learning_rate", ""),
     "endless": ("[optimizer]\nlearning_rate = inf\n", "optimizer.learning_rate is inf", "number"),
-    "unknown choice": ('[train]\nprecision = "fp8"\n', "train.precision: invalid enum value", ""),
+    "unknown choice": ('[train]\nprecision = "fp8"\n', "train.precision: invalid enum value", "bf16"),
+    "a choice or a boolean": (
+        '[objective]\nzero_terminal_snr = "no"\n',
+        "zero_terminal_snr: invalid",
+        "one of auto, true, false",
+    ),
     "not a section": ("train = 3\n", "train must be a section", "[train]"),
     "contradiction": ("[train]\nsteps = 1\nepochs = 1\n", "both set", "one of them"),
     "name with a path": ('[output]\nname = "../x"\n', "is not a file name", ""),
