@@ -77,15 +77,15 @@ STEPS: Final = (
 
 
 def bakes(*, quick: bool) -> Iterator[Step]:
-    """Two bakes, each on its part of the dataset: a character, a style; people are for regularization in both."""
+    """Two bakes, each on its part of the dataset: a character; a style, with people for regularization."""
     count = str(MEASURED_QUICKLY if quick else MEASURED)
     measure = ("bakes", "measure", "--tagger", TAGGER, "--count", count)
     prompts = (word for prompt in PEOPLE_PROMPTS for word in ("--prompt", prompt))
     some = str(PEOPLE_QUICKLY if quick else PEOPLE_COUNT)
     people = ("classgen", PEOPLE, *prompts, "--count", some, "--batch", "8")
-    yield Step(people, "Let the base draw people of its own, so that a bake does not forget them.", _OK)
+    yield Step(people, "Let the base draw people of its own, so that a style does not take hold of everybody.", _OK)
     yield Step(("advance",), "Run all stages: raw, filtered, edited, captioned, cleaned, wip, export.", _OK)
-    yield Step(_export(f"-concept:{TAUGHT_STYLE}"), "Write what a trainer eats, of the characters alone.", _OK)
+    yield Step(_export(f"-concept:{TAUGHT_STYLE},{PEOPLE}"), "Write what a trainer eats, of the characters alone.", _OK)
     yield Step(("lint",), "Is the dataset ready to bake?", _LEFT)
     yield Step(("bake", "--note", f"character: {TRIGGER}"), "Train a LoRA on it.", _OK)
     yield Step(
