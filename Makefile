@@ -77,7 +77,7 @@ TAGGER := made/dsk-tiny-tagger
 
 dsk-tiny-tagger: $(STAMP) ## the tagger that comes along, made again from nothing in made/dsk-tiny-tagger (goes on where it stopped)
 	@$(call drawn,$(TAGGER)/base,--count 8000 --seed 101 --size 96 --varied)
-	@$(call drawn,$(TAGGER)/more,--count 2400 --seed 102 --size 96 --varied --styles big-ears$(COMMA)big-smile$(COMMA)open-peeps)
+	@$(call drawn,$(TAGGER)/more,--count 5000 --seed 102 --size 96 --varied --styles big-ears$(COMMA)big-smile$(COMMA)open-peeps$(COMMA)lorelei$(COMMA)pixel-art)
 	@for one in aria mika hana sora; do $(call drawn,$(TAGGER)/$$one,--count 100 --seed 901 --character $$one --varied) || exit; done
 	@for one in lorelei pixel-art; do $(call drawn,$(TAGGER)/$$one,--count 400 --seed 903 --styles $$one --varied) || exit; done
 	@cp trainer/tagger/dsk-tiny-tagger.toml $(TAGGER)/tagger.toml

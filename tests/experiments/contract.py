@@ -126,7 +126,7 @@ class Baking:
     base: str
     steps: int = 150
     batch: int = 4
-    rate: float = 1e-3
+    rate: float = 2e-3
     rank: int = 8
     size_px: int = 64
 
