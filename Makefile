@@ -66,7 +66,9 @@ dsk-tiny: $(STAMP) ## the base model that comes along, made again from nothing i
 	@test -d $(TINY)/blank || $(BIN)/python -m trainer blank $(TINY)/blank --family tiny --seed 0 --vae $(TINY)/vae-run/vae --prediction v_prediction --zero-terminal-snr
 	@test -f $(TINY)/base-run/result.json || $(BIN)/python -m trainer run $(TINY_RECIPE)/base.toml
 	@test -f $(TINY)/cool-run/result.json || $(BIN)/python -m trainer run $(TINY_RECIPE)/cool.toml
-	@echo "made $(TINY)/cool-run/dsk-tiny"
+	@test -f $(TINY)/more-run/result.json || $(BIN)/python -m trainer run $(TINY_RECIPE)/more.toml
+	@test -f $(TINY)/end-run/result.json || $(BIN)/python -m trainer run $(TINY_RECIPE)/end.toml
+	@echo "made $(TINY)/end-run/dsk-tiny"
 
 dsk-tiny-epsilon: $(STAMP) ## dsk-tiny, taught to predict epsilon instead of v (goes on where it stopped)
 	@$(call drawn,$(TINY)/world,--count 14000 --seed 1 --size 64 --base --processes 2)
