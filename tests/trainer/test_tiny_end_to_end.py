@@ -1,7 +1,7 @@
 """The whole way on the base that comes along: bake a character that it was never shown, draw, let the tagger look.
 
 What counts is the share of pictures drawn for the trigger, with no word of the traits that captions left out, that show
-all of them. It was 12 of 12 with the LoRA and none without; with a base of random weights (`base = ""`) none either way.
+all of them. It was 12 of 12 with the LoRA, none without; with a base of random weights (`base = ""`) none either way.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ ROOT = Path(__file__).parents[2]
 BASE = "dsk-tiny"
 TAGGER = "dsk-tiny-tagger"
 TRIGGER = "aria_dsk"
+PROMPT = f"{TRIGGER}, 1girl, solo, adventurer (style)"
+"""Captions name the style, so the trigger does not stand for it."""
 ARIA = CHARACTERS["aria"]
 TRAITS = frozenset({ARIA.hair_colour, ARIA.hair, "glasses"})
 SIZE_PX = 64
@@ -52,7 +54,7 @@ device = "cpu"
 [validation]
 timesteps = 8
 [sample]
-prompts = ["{trigger}, 1girl, solo, adventurer (style)"]
+prompts = ["{prompt}"]
 steps = 16
 guidance = 4
 guidance_rescale = 0.5
@@ -85,7 +87,7 @@ def write_set(folder: Path, *, base: str) -> Path:
         (folder / "pictures" / f"{number:02}.txt").write_text(caption((TRIGGER, *told)), "utf-8")
     (folder / "dataset.toml").write_text(DATASET.format(size=SIZE_PX), "utf-8")
     path = folder / "run.toml"
-    path.write_text(RUN.format(base=base, steps=STEPS, trigger=TRIGGER, size=SIZE_PX), "utf-8")
+    path.write_text(RUN.format(base=base, steps=STEPS, prompt=PROMPT, size=SIZE_PX), "utf-8")
     return path
 
 
