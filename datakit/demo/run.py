@@ -16,7 +16,7 @@ from datakit.demo.figures import write_figures
 from datakit.demo.folder import fresh
 from datakit.demo.page.record import LINT_BEFORE, Recorder
 from datakit.demo.page.writing import write_page
-from datakit.demo.portraits.styles import TAUGHT_STYLE
+from datakit.demo.portraits.styles import STYLES, TAUGHT_STYLE
 from datakit.demo.scrape import SEED, Scrape, write_scrape
 from datakit.demo.settings import STYLE_STEPS, STYLE_TRIGGER, TRIGGER, dsk_toml
 from datakit.demo.styleset import SEED as STYLE_SEED
@@ -95,8 +95,12 @@ def bakes(*, quick: bool) -> Iterator[Step]:
     longer = () if quick else ("--set", f"train.steps={STYLE_STEPS}")
     yield Step(("bake", *longer, "--note", f"style: {STYLE_TRIGGER}"), "Train another LoRA, of the style.", _OK)
     drawn = (word for prompt in STYLE_PROMPTS for word in ("--prompt", prompt))
-    style = ("--trigger", STYLE_TRIGGER, *drawn, "--style-of", f"wip/{TAUGHT_STYLE}")
-    yield Step((*measure, *style), "How far is what it draws from the style, without it and with it?", _OK)
+    seen = ("--trait", STYLES[TAUGHT_STYLE].tag, "--style-of", f"wip/{TAUGHT_STYLE}")
+    yield Step(
+        (*measure, "--trigger", STYLE_TRIGGER, *drawn, *seen),
+        "Is what it draws in the style, without it and with it?",
+        _OK,
+    )
     yield Step(("log",), "All of this is history, one commit for each change.", _OK)
 
 
