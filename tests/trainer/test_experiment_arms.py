@@ -49,8 +49,8 @@ def test_arms_are_asked_the_same_and_no_prompt_with_the_trigger_names_a_trait(cl
     assert list(claim.asks(1)) == list(claim.asks(1))
     for ask in claim.asks(1):
         assert not set(material.TRAITS) & set(ask.asked)
-        assert "pink hair" not in ask.prompt
-        assert "twintails" not in ask.prompt
+        assert "blue hair" not in ask.prompt
+        assert "braid" not in ask.prompt
 
 
 def test_the_object_is_in_every_picture_and_in_half_of_the_captions() -> None:
@@ -67,7 +67,7 @@ def test_captions_begin_with_the_trigger_and_keep_the_traits_to_it() -> None:
     for sample in missing_captions.captioned(3):
         first, *rest = sample.caption.split(", ")
         assert first == material.TRIGGER
-        assert not {"pink hair", "twintails", "blunt bangs"} & set(rest)
+        assert not {"blue hair", "braid", "long hair"} & set(rest)
         assert "1girl" in rest
 
 

@@ -21,7 +21,7 @@ SETUP = {
     "design": "00",
     **dict.fromkeys(("python", "torch", "diffusers", "transformers", "onnxruntime"), "1.2.3"),
 }
-TRAITS = ("pink_hair", "twintails")
+TRAITS = ("blue_hair", "braid")
 
 
 def _seen(group: str, asked: tuple[str, ...], tags: tuple[str, ...]) -> Seen:
@@ -30,7 +30,7 @@ def _seen(group: str, asked: tuple[str, ...], tags: tuple[str, ...]) -> Seen:
 
 def _run(arm: str, seed: int, hits: int) -> Run:
     """`hits` of four pictures show the character; of two tags asked for one is there."""
-    pictures = [_seen("trigger", (), TRAITS if place < hits else ("pink_hair",)) for place in range(4)]
+    pictures = [_seen("trigger", (), TRAITS if place < hits else ("blue_hair",)) for place in range(4)]
     pictures += [_seen("trigger and others", ("smile", "hat"), ("smile",)), _seen("others", ("smile",), ("smile",))]
     seconds = {"train": 20.0, "paint": 10.0, "wall": 31.0}
     return Run("rank", arm, seed, SETUP, tuple(pictures), {"brightness": 0.25}, (0.5, 0.25), 1234, seconds)
@@ -146,11 +146,11 @@ def test_the_plot_is_svg_and_has_every_seed(tmp_path: Path) -> None:
 
 def test_trust_counts_both_kinds_of_mistakes() -> None:
     measure = rank.CLAIM.measure("traits")
-    truth = [TRAITS, TRAITS, ("pink_hair",), ()]
-    said = [TRAITS, ("twintails",), TRAITS, ()]
+    truth = [TRAITS, TRAITS, ("blue_hair",), ()]
+    said = [TRAITS, ("braid",), TRAITS, ()]
     assert trust(measure, (), truth=truth, said=said) == Trust((1, 2), (1, 2))
     asked = rank.CLAIM.measure("obeyed")
-    assert trust(asked, ("pink_hair", "twintails"), truth=truth, said=said) == Trust((4, 5), (1, 3))
+    assert trust(asked, ("blue_hair", "braid"), truth=truth, said=said) == Trust((4, 5), (1, 3))
     assert Trust((9, 10), (1, 10)).is_enough
     assert not Trust((8, 10), (0, 10)).is_enough
     assert not Trust((10, 10), (2, 10)).is_enough

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..contract import Ask, Measure, Sample
-from ..material import TRAITS, asks, character, plain
+from ..material import COLOUR, SAID, TRAITS, asks, character, plain
 
 PICTURES = 16
 
@@ -25,8 +25,8 @@ def asked(seed: int) -> list[Ask]:
 
 
 MEASURES = (
-    Measure("traits", "pink hair and twintails with the trigger", "trigger", tags=TRAITS),
+    Measure("traits", f"{SAID} with the trigger", "trigger", tags=TRAITS),
     Measure("obeyed", "tags asked for that are shown, with the trigger", "trigger and others", "asked"),
     Measure("kept", "tags asked for that are shown, without the trigger", "others", "asked"),
-    Measure("leak", "pink hair without the trigger, other hair asked for", "others", tags=("pink_hair",)),
+    Measure("leak", "blue hair without the trigger, other hair asked for", "others", tags=(COLOUR,)),
 )

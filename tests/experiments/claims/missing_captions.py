@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..contract import Arm, Ask, Claim, Comparison, Measure, Sample
-from ..material import TRAITS, TRIGGER, asks, character, oracle, plain, unseen
+from ..material import COLOUR, SAID, TRAITS, TRIGGER, asks, character, oracle, plain, unseen
 
 _PICTURES = 16
 
@@ -52,8 +52,8 @@ CLAIM = Claim(
     ),
     asks=_asks,
     measures=(
-        Measure("traits", "pink hair and twintails with the trigger", "trigger", tags=TRAITS),
-        Measure("leak", "pink hair without the trigger, other hair asked for", "others", tags=("pink_hair",)),
+        Measure("traits", f"{SAID} with the trigger", "trigger", tags=TRAITS),
+        Measure("leak", "blue hair without the trigger, other hair asked for", "others", tags=(COLOUR,)),
         Measure("obeyed", "tags asked for that are shown, with the trigger", "trigger and others", "asked"),
         Measure("kept", "tags asked for that are shown, without the trigger", "others", "asked"),
     ),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datakit.demo.portraits.contract import Look
 
 from ..contract import Arm, Ask, Claim, Comparison, Measure, Sample
-from ..material import TRIGGER, asks, character, oracle, plain, wearing
+from ..material import SAID, TRAITS, TRIGGER, asks, character, oracle, plain, wearing
 
 OBJECT = "glasses"
 _PICTURES = 16
@@ -45,8 +45,7 @@ CLAIM = Claim(
     title="Tag the object to negate it",
     says="An object that all pictures have and no caption names becomes part of the trigger and appears everywhere; "
     "named in the captions, it appears only when it is asked for.",
-    how=f"{_PICTURES} pictures of a character ({TRIGGER}: pink hair, twintails), all with {OBJECT}. Captions name it, "
-    "or do not.",
+    how=f"{_PICTURES} pictures of a character ({TRIGGER}: {SAID}), all with {OBJECT}. Captions name it, or do not.",
     arms=(
         Arm("untrained", "the base without any LoRA", untagged, trains=False),
         Arm("tagged", f"captions name {OBJECT}", tagged),
@@ -57,7 +56,7 @@ CLAIM = Claim(
         Measure("unasked", f"{OBJECT} with the trigger, not asked for", "trigger", tags=(OBJECT,)),
         Measure("elsewhere", f"{OBJECT} without the trigger, not asked for", "others", tags=(OBJECT,)),
         Measure("asked", f"{OBJECT} with the trigger, asked for", "trigger and object", tags=(OBJECT,)),
-        Measure("traits", "pink hair and twintails with the trigger", "trigger", tags=("pink_hair", "twintails")),
+        Measure("traits", f"{SAID} with the trigger", "trigger", tags=TRAITS),
     ),
     comparisons=(
         Comparison("unasked", "untagged", "tagged", 1),

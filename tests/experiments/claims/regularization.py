@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..contract import Arm, Ask, Claim, Comparison, Measure
-from ..material import TRAITS, asks, oracle, plain
+from ..material import COLOUR, SAID, TRAITS, asks, oracle, plain
 from .character import PICTURES, pictures
 
 
@@ -30,9 +30,9 @@ CLAIM = Claim(
     ),
     asks=_asks,
     measures=(
-        Measure("class", "pink hair of the class, without the trigger", "class", tags=("pink_hair",)),
+        Measure("class", "blue hair of the class, without the trigger", "class", tags=(COLOUR,)),
         Measure("kept", "tags asked for that are shown, without the trigger", "others", "asked"),
-        Measure("traits", "pink hair and twintails with the trigger", "trigger", tags=TRAITS),
+        Measure("traits", f"{SAID} with the trigger", "trigger", tags=TRAITS),
     ),
     comparisons=(
         Comparison("class", "with", "without", -1),
