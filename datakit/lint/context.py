@@ -36,6 +36,8 @@ class Training(msgspec.Struct, frozen=True, kw_only=True):
     """What is longer is cut off; the marks of the chunks are not counted."""
     repeats: Mapping[str, int] = {}
     """Concept → how often an epoch shows each of its images, where that is set."""
+    regularization: frozenset[str] = frozenset()
+    """Concepts whose images show what the model knew before, and are not to be learnt."""
 
 
 class StageState(msgspec.Struct, frozen=True, kw_only=True):

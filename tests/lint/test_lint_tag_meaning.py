@@ -12,14 +12,22 @@ from lint_pictures import picture
 from datakit.actions.linting.context import token_counter
 from datakit.actions.tokenizing import load_tokenizer
 from datakit.lint.captions import read_caption
-from datakit.lint.context import Context
+from datakit.lint.context import Context, Training
 from datakit.lint.facts.renaming import renamed, spelled_like
 from datakit.lint.facts.tokencounts import WordCounts, words_of
 from datakit.lint.facts.triggers import triggers_of
 from datakit.lint.model import Write
-from datakit.lint.rules import cut_tag, missing_trigger, misspelt_tag, repeated_caption
+from datakit.lint.rules import (
+    concept_imbalance,
+    cut_tag,
+    few_images,
+    missing_trigger,
+    misspelt_tag,
+    repeated_caption,
+)
 from datakit.tags.vocabulary.compiling import Source, compile_vocabulary
 
+PLAIN = {".txt": b"1girl", ".png": picture("rgb")}
 COUNTER = token_counter()
 COUNTS = WordCounts(COUNTER)
 PIECES = st.sampled_from(
@@ -98,6 +106,15 @@ def test_every_image_of_a_repeated_caption_is_named() -> None:
     tree |= {f"{number}.png": picture("rgb") for number in range(5)}
     (finding,) = repeated_caption.check(collection_of("", tree))
     assert finding.evidence["captions"] == [f"{number}.txt" for number in range(5)]
+
+
+def test_images_for_regularization_may_say_the_same_and_be_few() -> None:
+    tree = {f"people/{number}{ending}": data for number in range(4) for ending, data in PLAIN.items()}
+    tree |= {f"aria/{number}.png": PLAIN[".png"] for number in range(16)}
+    known = Context(training=Training(regularization=frozenset({"people"})))
+    for rule, told in ((repeated_caption, 1), (concept_imbalance, 1), (few_images, 1)):
+        assert len(list(rule.check(collection_of("", tree)))) == told
+        assert list(rule.check(collection_of("", tree, context=known))) == []
 
 
 def test_the_nearest_name_of_most_posts_is_meant() -> None:

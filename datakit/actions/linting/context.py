@@ -121,7 +121,8 @@ class StageContexts:
             concept: (export.concepts[concept].repeats if concept in export.concepts else None) or export.repeats
             for concept in concepts
         }
-        known = msgspec.structs.replace(training_of_export(export), repeats=repeats)
+        regularization = frozenset(concept for concept, one in export.concepts.items() if one.is_reg)
+        known = msgspec.structs.replace(training_of_export(export), repeats=repeats, regularization=regularization)
         said = self._common.training
         chosen = self._project.lint_settings.training
         asked = said.resolution_px[0] if said != Training() else 0

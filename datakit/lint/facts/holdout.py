@@ -25,9 +25,10 @@ def trained_images(collection: Collection) -> list[str]:
     return [image for image in collection.images if not is_held_out(image)] or list(collection.images)
 
 
-def by_concept(collection: Collection) -> dict[str, list[str]]:
-    """Concept, '' for the folder itself → its images that are trained."""
+def learnt_by_concept(collection: Collection) -> dict[str, list[str]]:
+    """Concept, '' for the folder itself → its images that are trained; without those for regularization."""
     found: dict[str, list[str]] = {}
     for image in trained_images(collection):
         found.setdefault(image.rpartition("/")[0], []).append(image)
-    return found
+    known = collection.context.training.regularization
+    return {concept: images for concept, images in found.items() if concept not in known}

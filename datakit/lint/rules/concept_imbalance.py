@@ -41,7 +41,7 @@ from typing import Annotated
 import msgspec
 
 from datakit.lint.collection import FOLDER, TRAINED_STAGES, Collection
-from datakit.lint.facts.holdout import by_concept
+from datakit.lint.facts.holdout import learnt_by_concept
 from datakit.lint.model import Finding, Rule
 from datakit.lint.words import listed
 
@@ -55,7 +55,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
 def check(collection: Collection) -> Iterator[Finding]:
     """One finding for the collection; its evidence has each concept's numbers."""
-    images = {concept: len(found) for concept, found in by_concept(collection).items()}
+    images = {concept: len(found) for concept, found in learnt_by_concept(collection).items()}
     repeats = {concept: collection.context.repeats_of(concept) for concept in images}
     shown = {concept: images[concept] * repeats[concept] for concept in images}
     if len(shown) < 2:

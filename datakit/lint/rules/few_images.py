@@ -37,7 +37,7 @@ from typing import Annotated
 import msgspec
 
 from datakit.lint.collection import TRAINED_STAGES, Collection
-from datakit.lint.facts.holdout import by_concept
+from datakit.lint.facts.holdout import learnt_by_concept
 from datakit.lint.model import Finding, Rule
 from datakit.lint.words import counted, listed
 
@@ -52,7 +52,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 def check(collection: Collection) -> Iterator[Finding]:
     """One finding for the collection; its evidence has the concepts with their numbers."""
     least = collection.context.option(Options).min_images
-    few = {concept: len(images) for concept, images in by_concept(collection).items() if len(images) < least}
+    few = {concept: len(images) for concept, images in learnt_by_concept(collection).items() if len(images) < least}
     if few:
         told = listed(
             f"{concept or 'the folder itself'} has {counted(number, 'image')}" for concept, number in _by(few)

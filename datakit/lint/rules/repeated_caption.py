@@ -25,7 +25,8 @@ aria/image2.txt     aria, 1girl, smile, standing
 ```
 
 ## Fix
-None: say in what the pictures differ. Of regularisation images that all say `1girl`, allow it.
+None: say in what the pictures differ. Images of a concept that dsk.toml has for regularization may all say `1girl`;
+elsewhere allow it.
 
 ## Options
 `min_images`: how many images must have the caption; 2 by default. `allowed`: captions that may be those of many
@@ -42,7 +43,7 @@ import msgspec
 from datakit.lint.collection import CAPTION_STAGES, Collection
 from datakit.lint.model import Finding, Rule
 from datakit.lint.words import listed, shortened
-from datakit.model.item import split_path, stem_of
+from datakit.model.item import concept_of, split_path, stem_of
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,7 +60,10 @@ def check(collection: Collection) -> Iterator[Finding]:
     options = collection.context.option(Options)
     allowed = {_plain(text) for text in options.allowed}
     groups: defaultdict[str, list[str]] = defaultdict(list)
+    known = collection.context.training.regularization
     for path, caption in collection.read_captions.items():
+        if concept_of(path) in known:
+            continue
         groups[_plain(caption.text)].append(path)
     for text, group in groups.items():
         if len(group) < max(2, options.min_images) or not text or text in allowed:
