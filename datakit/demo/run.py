@@ -52,13 +52,14 @@ MEASURED: Final = 24
 MEASURED_QUICKLY: Final = 4
 PEOPLE: Final = "people"
 """The concept of the regularization pictures."""
-PEOPLE_COUNT: Final = 32
+PEOPLE_COUNT: Final = 48
 PEOPLE_QUICKLY: Final = 4
-_HAIR: Final = "{black|blonde|brown|green|pink|purple|red|white} hair, {smile|frown|open mouth}"
+_ANY: Final = "{black|blonde|brown|green|pink|purple|red|white} hair, {smile|frown|open mouth}"
 PEOPLE_PROMPTS: Final = (
-    f"1girl, solo, {{long hair|ponytail|twintails|hair bun}}, {_HAIR}",
-    f"1boy, solo, short hair, {_HAIR}",
+    f"1girl, solo, {{long hair|medium hair|blunt bangs|ponytail|twintails|hair bun}}, {_ANY}",
+    f"1boy, solo, short hair, {{beard|glasses|closed eyes|dark skin}}, {_ANY}",
 )
+"""What the drawings' captions say as well, so that none of it comes to mean their style."""
 STYLE_PROMPTS: Final = (
     "1girl, solo, long hair, red hair, smile, closed mouth, simple background, blue background",
     "1boy, solo, short hair, black hair, open mouth, simple background, yellow background",
