@@ -112,6 +112,25 @@ def test_stages_are_compared(tmp_path: Path) -> None:
     assert all(not one.new and one.before for name, one in by_name.items() if name != "raw")
 
 
+def test_an_export_is_read_by_its_manifest(tmp_path: Path) -> None:
+    root = tmp_path / "s"
+    write_set(root)
+    kohya = root / "export" / "kohya"
+    (kohya / "validation").mkdir()
+    (kohya / "1_mika" / "0.png").rename(kohya / "validation" / "0.png")
+    (kohya / "1_mika" / "0.txt").rename(kohya / "validation" / "0.txt")
+    (kohya / "1_aria" / "1.png").unlink()
+    manifest = {
+        "items": {"aria/0": "1_aria/0.png", "mika/0": "validation/0.png"},
+        "left_out": {"aria/1": "not found by the query concept:mika"},
+    }
+    write(kohya / "manifest.json", json.dumps(manifest))
+    export = next(one for one in transitions(read(root)) if one.stage.name == "export")
+    assert sorted(export.stage.items) == ["aria/0", "mika/0"]
+    assert {key: why.reason for key, why in export.dropped.items()} == manifest["left_out"]
+    assert not export.new
+
+
 def test_hostile_words_stay_text(tmp_path: Path) -> None:
     root = tmp_path / "my-set"
     write_set(root, tag=EVIL.replace("/", ""))

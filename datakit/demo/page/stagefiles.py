@@ -13,6 +13,7 @@ from datakit.demo.page.record import read_json
 
 ORDER: Final = ("raw", "filtered", "edited", "captioned", "cleaned", "wip", "export")
 EXPORT: Final = "export"
+MANIFEST: Final = "manifest.json"
 CAPTION: Final = ".txt"
 _IMAGES: Final = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".avif", ".jxl", ".tif", ".tiff"})
 _REPEATS: Final = re.compile(r"^\d+_")
@@ -63,19 +64,25 @@ def _stage(folder: Path) -> Stage:
 
 
 def _export(root: Path) -> Stage:
-    """The format with the most images; a folder's repeats are no part of the concept."""
+    """The format with the most images; which file is which item's, and why others are left out, its manifest says."""
     folder = root / EXPORT
-    best: dict[str, Item] = {}
-    files: dict[str, str] = {}
+    best = Stage(name=EXPORT, items={})
     for form in sorted(path for path in _children(folder) if path.is_dir()):
-        items = {_unrepeated(key): item for key, item in _items(form)[0].items()}
-        if len(items) > len(best):
-            best = items
+        manifest = read_json(form / MANIFEST)
+        manifest = manifest if isinstance(manifest, dict) else {}
+        keys = {_stem(path): key for key, path in _table(manifest, "items") if isinstance(path, str)}
+        items = {keys.get(key, _unrepeated(key)): item for key, item in _items(form)[0].items()}
+        if len(items) > len(best.items):
             texts = [
                 path for path in _files(form) if path.suffix in {".toml", ".json", ".yaml"} and path.parent == form
             ]
-            files = {path.relative_to(root).as_posix(): read_text(path) or "" for path in texts}
-    return Stage(name=EXPORT, items=best, files=files)
+            best = Stage(
+                name=EXPORT,
+                items=dict(sorted(items.items())),
+                dropped={key: Dropped("", str(reason)) for key, reason in _table(manifest, "left_out")},
+                files={path.relative_to(root).as_posix(): read_text(path) or "" for path in texts},
+            )
+    return best
 
 
 def _items(folder: Path) -> tuple[dict[str, Item], tuple[str, ...]]:
@@ -112,7 +119,12 @@ def _key(folder: Path, path: Path) -> str:
     return path.relative_to(folder).with_suffix("").as_posix()
 
 
+def _stem(path: str) -> str:
+    return PurePosixPath(path).with_suffix("").as_posix()
+
+
 def _unrepeated(key: str) -> str:
+    """A folder's repeats are no part of the concept."""
     path = PurePosixPath(key)
     return PurePosixPath(*(_REPEATS.sub("", part) for part in path.parts[:-1]), path.name).as_posix()
 
