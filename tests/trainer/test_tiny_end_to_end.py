@@ -31,7 +31,7 @@ ARIA = CHARACTERS["aria"]
 TRAITS = frozenset({ARIA.hair_colour, ARIA.hair, "glasses"})
 SIZE_PX = 64
 PICTURES = 12
-STEPS = 120
+STEPS = 80
 
 RUN = """
 [model]

@@ -26,7 +26,7 @@ RESULTS = {
     "word": ('name = "textual_inversion"\nword = "sks"\nnum_vectors = 2', "single-file"),
 }
 CASES = [f"{family}-{kind}" for family in WRITERS for kind in RESULTS]
-SLOW = ("sd15-lora", "sd15-folder", "sdxl-file")
+SLOW = ("sd15-lora", "sd15-folder", "sdxl-file", "sdxl-folder")
 MARKED = [pytest.param(case, marks=pytest.mark.slow if case in SLOW else ()) for case in CASES]
 
 

@@ -51,7 +51,9 @@ def losses(folder: Path) -> list[float]:
     return [json.loads(line)["loss"] for line in (folder / "loss.jsonl").read_text().splitlines()]
 
 
-@pytest.mark.parametrize("adapter", ADAPTERS)
+@pytest.mark.parametrize(
+    "adapter", ["lora", "full", *(pytest.param(one, marks=pytest.mark.slow) for one in ("lokr", "textual_inversion"))]
+)
 def test_four_steps_are_two_and_two_bitwise(adapter: str, root: Path) -> None:
     whole = run(root, adapter, steps=4, out="whole")
     run(root, adapter, steps=2, out="halves")
