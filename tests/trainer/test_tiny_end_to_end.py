@@ -99,12 +99,7 @@ def invoke(*words: str) -> None:
 def drawn(config: Path) -> dict[str, list[Image.Image]]:
     """Pictures without and with the LoRA, at equal seeds; the prompt names no trait."""
     jobs = [
-        {
-            "name": f"{side}-{seed}",
-            "prompt": f"{TRIGGER}, 1girl, solo, adventurer (style)",
-            "seed": seed,
-            "scale": scale,
-        }
+        {"name": f"{side}-{seed}", "prompt": PROMPT, "seed": seed, "scale": scale}
         for side, scale in (("without", 0.0), ("with", 1.0))
         for seed in range(PICTURES)
     ]

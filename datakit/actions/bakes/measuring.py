@@ -235,7 +235,7 @@ def _looked(judge: Judge | None, plan: _Plan, drawn: Mapping[str, _Drawn], *, pr
     tags = dict(zip(paths, judge.look(paths, progress=progress), strict=True))
     if plan.traits:
         seen = [[tags[path] for path in side] for side in drawn["trigger"].sides]
-        found["all_traits"] = _both([sum(set(plan.traits) <= one for one in side) for side in seen], len(seen[0]))
+        found["all_traits"] = _both([_num_with(plan.traits, side) for side in seen], len(seen[0]))
         for trait in plan.traits:
             found["each_trait"][trait] = _both([sum(trait in one for one in side) for side in seen], len(seen[0]))
     if plan.others:
@@ -243,9 +243,14 @@ def _looked(judge: Judge | None, plan: _Plan, drawn: Mapping[str, _Drawn], *, pr
         hits = [sum(tag in tags[path] for tag, path in zip(asked, side, strict=True)) for side in drawn["other"].sides]
         found["kept"] = _both(hits, len(asked))
         if plan.traits:
-            shown = [sum(set(plan.traits) <= tags[path] for path in side) for side in drawn["other"].sides]
+            shown = [_num_with(plan.traits, [tags[path] for path in side]) for side in drawn["other"].sides]
             found["leaked"] = _both(shown, len(asked))
     return found
+
+
+def _num_with(traits: Sequence[str], pictures: Sequence[frozenset[str]]) -> int:
+    """How many pictures show all traits."""
+    return sum(set(traits) <= one for one in pictures)
 
 
 def _both(hits: Sequence[int], of: int) -> Sides:
@@ -254,7 +259,7 @@ def _both(hits: Sequence[int], of: int) -> Sides:
 
 
 def _style(drawn: _Drawn, wanted: Sequence[Path], *, progress: Progress) -> Any:
-    # At one size: half of what the network sees in small pictures that are made large is how soft they are.
+    # At one size: the network sees how soft a small picture is when it is made large.
     size_px = styling.size_of(drawn.sides[0][0])
     vectors = styling.embeddings([*drawn.sides[0], *drawn.sides[1], *wanted], size_px=size_px, progress=progress)
     num = len(drawn.sides[0])

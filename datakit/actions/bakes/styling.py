@@ -74,9 +74,9 @@ def readable(paths: Sequence[Path]) -> tuple[list[Path], list[str]]:
     good, damaged = [], []
     for path in paths:
         try:
-            open_bounded(read_bounded(path))
-        except (UnreadableImage, OSError) as error:
-            damaged.append(f"{path}: cannot be read: {error}")
+            _opened(path)
+        except InputError as error:
+            damaged.append(error.message)
         else:
             good.append(path)
     return good, damaged
