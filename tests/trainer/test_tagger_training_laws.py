@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from trainer.tagger.augmenting import augmented, plain
-from trainer.tagger.fitting import truth_of
+from trainer.tagger.fitting import truth_of, wanted_of
 from trainer.tagger.judging import judge, macro_f1, thresholds
 from trainer.tagger.network import Tagger, Wd, fold
 from trainer.tagger.pictures import Pictures, vocabulary
@@ -87,6 +87,39 @@ def test_what_is_see_through_lies_on_white_or_is_known_not_to() -> None:
         generator=torch.Generator().manual_seed(4),
     )
     assert not (solid.on_white | solid.elsewhere).any()
+
+
+def test_turned_colours_keep_shapes_and_nobody_knows_their_colour() -> None:
+    left, right = (0.9, 0.5, 0.1), (0.1, 0.1, 0.6)
+    data = torch.zeros(64, 4, 16, 16, dtype=torch.uint8)
+    for half, colour in ((slice(0, 8), left), (slice(8, 16), right)):
+        data[:, :3, :, half] = (torch.tensor(colour) * 255).byte()[None, :, None, None]
+    data[:, 3] = 255
+    told = augmented(
+        data,
+        NO_PAINT.repeat(8, 1),
+        may_mirror=torch.zeros(64, dtype=torch.bool),
+        size_px=16,
+        how=AugmentConfig(mirror=0, rotate_deg=0, shift=0, scale=0, bend=0, jpeg=0, turn_colours=0.5),
+        generator=torch.Generator().manual_seed(5),
+    )
+    assert 16 < int(told.turned.sum()) < 48
+    inner = told.pictures[:, :, 4:12, 3:6].mean((2, 3))
+    distance = (inner - torch.tensor(left)).abs().amax(1)
+    assert distance[~told.turned].max() < 0.3  # what is not turned is still orange
+    assert (distance[told.turned] > 0.3).float().mean() > 0.6
+    halves = told.pictures[:, :, :, 3:6].mean((1, 2, 3)) - told.pictures[:, :, :, 10:13].mean((1, 2, 3))
+    assert (halves > 0.05).all()  # lighter on the left, whatever the hue
+
+    tags = (frozenset({"red_hair", "braid"}),) * 64
+    config = TaggerConfig(
+        data=DataConfig(folders=("x",), of_colour=("red_*",)), output=OutputConfig(folder="out"), augment=STILL
+    )
+    truth = truth_of(Pictures(data, tags, NO_PAINT.repeat(8, 1)), ("red_hair", "braid"), config)
+    wanted, known = wanted_of(truth, torch.arange(64), told)
+    assert (wanted == 1).all()
+    assert torch.equal(known[:, 0], ~told.turned)
+    assert known[:, 1].all()
 
 
 @settings(max_examples=40, deadline=None)

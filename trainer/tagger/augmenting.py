@@ -2,7 +2,7 @@
 
 Everything is drawn from one generator, in a fixed order, so a step's pictures follow from its number alone. What is
 costly (a filter, a smaller size) is drawn for a part of the batch at a time. Hair keeps its colour: hue turns by a few
-degrees at most.
+degrees at most, except in pictures of turned colours, of which nobody asks for a colour.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ class Shown:
     """bool [N]: a see-through picture that was laid on white."""
     elsewhere: Tensor
     """bool [N]: one that was laid on something else."""
+    turned: Tensor
+    """bool [N]: a picture of turned colours."""
 
 
 @dataclass(frozen=True)
@@ -81,11 +83,12 @@ def augmented(
     rgb = _moved(rgb, may_mirror, how, size_px=size_px, draw=draw)
     rgb = _outlined(rgb, draw)
     rgb = _coloured(rgb, draw)
+    rgb, turned = _turned(rgb, how.turn_colours, draw)
     rgb = _softened(rgb, draw)
     rgb = _noisy(rgb, draw)
     for index in draw.some(len(rgb), how.jpeg).tolist():
         rgb[index] = _through_jpeg(rgb[index], quality=int(30 + 65 * float(draw.unit(1))))
-    return Shown(rgb.clamp(0, 1), on_white, elsewhere)
+    return Shown(rgb.clamp(0, 1), on_white, elsewhere, turned)
 
 
 def resized(rgb: Tensor, size_px: int) -> Tensor:
@@ -182,6 +185,27 @@ def _coloured(rgb: Tensor, draw: Draw) -> Tensor:
     rgb = (rgb - 0.5) * (1 + draw.around(0.15, count, 1, 1, 1)) + 0.5 + draw.around(0.07, count, 1, 1, 1)
     rgb = rgb * (1 + draw.around(0.05, count, 3, 1, 1))
     return rgb.clamp(0.001, 1) ** torch.exp(draw.around(0.15, count, 1, 1, 1))
+
+
+def _turned(rgb: Tensor, share: float, draw: Draw) -> tuple[Tensor, Tensor]:
+    """Other hues, paler or grey, lighter or darker: what is left are shapes. Also which pictures, bool [N]."""
+    which = torch.zeros(len(rgb), dtype=torch.bool)
+    here = draw.some(len(rgb), share) if share else torch.empty(0, dtype=torch.long)
+    if not len(here):
+        return rgb, which
+    which[here] = True
+    part = rgb[here]
+    angle = 2 * math.pi * draw.unit(len(here), 1, 1, 1)
+    keep = (1.5 * draw.unit(len(here), 1, 1, 1) - 0.3).clamp(min=0)
+    grey = (part * torch.tensor(_GREY)[None, :, None, None]).sum(1, keepdim=True)
+    colour = part - part.mean(1, keepdim=True)
+    # Rodrigues' rotation about (1, 1, 1), to which `colour` is perpendicular.
+    across = (colour.roll(1, 1) - colour.roll(-1, 1)) / math.sqrt(3)
+    colour = colour * angle.cos() + across * angle.sin()
+    tone = grey.clamp(0.001, 1) ** torch.exp(1.2 * draw.unit(len(here), 1, 1, 1) - 0.6)
+    out = rgb.clone()
+    out[here] = (tone + keep * colour).clamp(0, 1)
+    return out, which
 
 
 def _softened(rgb: Tensor, draw: Draw) -> Tensor:

@@ -19,7 +19,7 @@ from trainer.errors import DivergedError, InterruptedRun, StateError
 from trainer.progress import Reporter
 from trainer.seeds import seed_for
 from trainer.state import Progress
-from trainer.tagger.augmenting import augmented
+from trainer.tagger.augmenting import Shown, augmented
 from trainer.tagger.network import Tagger
 from trainer.tagger.pictures import Pictures, matches
 from trainer.tagger.settings import TaggerConfig, decisive
@@ -41,6 +41,8 @@ class Truth:
     """float32 [tags]: 1 for what white makes true of a see-through picture."""
     is_ground: Tensor
     """bool [tags]: what nobody knows of a see-through picture on another ground."""
+    is_colour: Tensor
+    """bool [tags]: what nobody knows of a picture of turned colours."""
     may_mirror: Tensor
     """bool [N]."""
 
@@ -75,8 +77,15 @@ def truth_of(pictures: Pictures, tags: Sequence[str], config: TaggerConfig) -> T
         is_true=is_true,
         on_white=torch.tensor([float(tag in data.on_white) for tag in tags]),
         is_ground=torch.tensor([matches(tag, data.unknown_elsewhere) for tag in tags]),
+        is_colour=torch.tensor([matches(tag, data.of_colour) for tag in tags]),
         may_mirror=torch.tensor([not any(matches(tag, sided) for tag in own) for own in pictures.tags]),
     )
+
+
+def wanted_of(truth: Truth, rows: Tensor, shown: Shown) -> tuple[Tensor, Tensor]:
+    """What is true of these rows as they are shown, float32 [rows, tags], and whether anybody knows, bool."""
+    wanted = torch.maximum(truth.is_true[rows], shown.on_white[:, None] * truth.on_white)
+    return wanted, ~(shown.elsewhere[:, None] & truth.is_ground | shown.turned[:, None] & truth.is_colour)
 
 
 def start(config: TaggerConfig, num_tags: int, *, pictures: str = "") -> Fitting:
@@ -179,8 +188,7 @@ def _step(fitting: Fitting, pictures: Pictures, truth: Truth, *, config: TaggerC
         how=config.augment,
         generator=generator,
     )
-    wanted = torch.maximum(truth.is_true[rows], shown.on_white[:, None] * truth.on_white)
-    known = ~(shown.elsewhere[:, None] & truth.is_ground)
+    wanted, known = wanted_of(truth, rows, shown)
     for group in fitting.optimizer.param_groups:
         group["lr"] = train.learning_rate * _rate(step, train.steps)
     # Dropout draws from the global generator.

@@ -24,7 +24,7 @@ from trainer.seeds import seed_for
 from trainer.tagger import judging, pictures
 from trainer.tagger.augmenting import augmented, plain
 from trainer.tagger.exporting import LABELS, MODEL, labels_bytes, onnx_bytes, rounded
-from trainer.tagger.fitting import Fitting, Truth, fit, resume, start, truth_of
+from trainer.tagger.fitting import Fitting, Truth, fit, resume, start, truth_of, wanted_of
 from trainer.tagger.judging import Bools, Floats
 from trainer.tagger.network import Tagger
 from trainer.tagger.pictures import Pictures, matches
@@ -140,7 +140,7 @@ def _thresholds(
     tagger: Tagger, held: Pictures, truth: Truth, *, config: TaggerConfig
 ) -> tuple[list[float], dict[str, Any]]:
     """Each tag's threshold, chosen on pictures as they are and mildly changed, and how good they are there."""
-    how = msgspec.structs.replace(config.augment, strength=config.augment.strength * _MILD)
+    how = msgspec.structs.replace(config.augment, strength=config.augment.strength * _MILD, turn_colours=0.0)
     generator = Generator().manual_seed(seed_for(config.train.seed, "thresholds"))
     clear = held.pixels[:, 3].amin((1, 2)) < 128
     shown, wanted, known = [plain(held.pixels, config.network.size_px)], [_on_white(truth, clear)], []
@@ -156,8 +156,8 @@ def _thresholds(
                 generator=generator,
             )
             shown.append(view.pictures)
-            wanted.append(torch.maximum(truth.is_true[part], view.on_white[:, None] * truth.on_white))
-            known.append(~(view.elsewhere[:, None] & truth.is_ground))
+            for found, more in zip((wanted, known), wanted_of(truth, part, view), strict=True):
+                found.append(more)
     is_true, is_known = torch.cat(wanted).numpy() > 0.5, torch.cat(known).numpy()
     scores = scores_of(tagger, torch.cat(shown))
     bars = judging.thresholds(scores, is_true, is_known)

@@ -37,6 +37,8 @@ class DataConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Tags that such a picture has instead when it is laid on white."""
     unknown_elsewhere: tuple[str, ...] = ()
     """Patterns of tags that nobody knows of such a picture when it is laid on anything else."""
+    of_colour: tuple[str, ...] = ()
+    """Patterns of tags that nobody knows of a picture of turned colours."""
     validation: Annotated[float, Meta(gt=0.0, lt=0.5)] = 0.06
     """Share of the pictures that are held out to choose thresholds."""
 
@@ -60,6 +62,8 @@ class AugmentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How far points move against each other, as a share of the side."""
     recolour: str = ""
     """Path in the manifest of a colour (`look.skin`) that is sometimes painted as another of its kind."""
+    turn_colours: Share = 0.0
+    """How often a picture's hues are turned by any angle, or taken away; `data.of_colour` is not asked then."""
     jpeg: Share = 0.15
     """How often a picture goes through JPEG."""
 
