@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable
 from pathlib import Path
 from statistics import NormalDist
 
@@ -14,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from datakit.actions.bakes import styling
+from datakit.actions.bakes import likeness, styling
 from datakit.actions.bakes.ledger import Bake, encode
 from datakit.actions.bakes.measured import Distances, Losses, Measured, Sides, Z, as_table, figures, share_of, wilson
 from datakit.actions.bakes.measuring import losses_of
@@ -58,8 +57,21 @@ def cosine(one: np.ndarray, other: np.ndarray) -> float:
     return 1.0 - float(one @ other) / float(np.linalg.norm(one) * np.linalg.norm(other))
 
 
-def middle(some: Iterable[np.ndarray]) -> np.ndarray:
-    return np.mean([one / np.linalg.norm(one) for one in some], axis=0)
+def far(one: np.ndarray, group: list[np.ndarray], other: list[np.ndarray]) -> float:
+    """Mahalanobis' distance to the group's mean by the covariance of Ledoit and Wolf, term by term."""
+    rows = [row - np.mean(some, axis=0) for some in (group, other) for row in some]
+    size, count = len(one), len(rows)
+    sample = sum(np.outer(row, row) for row in rows) / count
+
+    def norm(matrix: np.ndarray) -> float:
+        return float(np.trace(matrix @ matrix.T)) / size
+
+    mu = float(np.trace(sample @ np.eye(size))) / size
+    d2 = norm(sample - mu * np.eye(size))
+    b2 = min(d2, sum(norm(np.outer(row, row) - sample) for row in rows) / count**2)
+    covariance = b2 / d2 * mu * np.eye(size) + (d2 - b2) / d2 * sample
+    away = one - np.mean(group, axis=0)
+    return float(away @ np.linalg.inv(covariance) @ away)
 
 
 def others(some: np.ndarray, own: int) -> list[np.ndarray]:
@@ -68,23 +80,40 @@ def others(some: np.ndarray, own: int) -> list[np.ndarray]:
 
 def test_style_distances_are_means_and_nearer_is_told_without_a_pictures_own() -> None:
     random = np.random.default_rng(3)
-    before, after, wanted = (random.normal(size=(num, 100)) + shift for num, shift in ((5, 0.0), (5, 0.4), (7, 0.5)))
-    found = styling.distances(*map(styling.unit, (before, after, wanted)))
+    spread = random.uniform(0.2, 3.0, 20)
+    before, after, wanted = (
+        styling.unit(random.normal(size=(num, 20)) * spread + shift) for num, shift in ((15, 0.0), (15, 0.5), (17, 0.8))
+    )
+    found = styling.distances(before, after, wanted)
     assert found.nearer is not None
     assert found.own is not None
     for side, mean, nearer in ((before, found.before, found.nearer.before), (after, found.after, found.nearer.after)):
         assert mean == pytest.approx(np.mean([cosine(one, other) for one in side for other in wanted]), abs=2e-6)
         assert nearer.hits == sum(
-            cosine(one, middle(wanted)) < cosine(one, middle(others(before, own))) for own, one in enumerate(side)
+            far(one, [*wanted], others(before, own)) < far(one, others(before, own), [*wanted])
+            for own, one in enumerate(side)
         )
     assert found.own.hits == sum(
-        cosine(one, middle(others(wanted, own))) < cosine(one, middle(before)) for own, one in enumerate(wanted)
+        far(one, others(wanted, own), [*before]) < far(one, [*before], others(wanted, own))
+        for own, one in enumerate(wanted)
     )
+    assert 0 < found.nearer.before.hits < found.nearer.after.hits < 15
     assert found.after < found.before
-    assert found.pictures == 7
+    assert found.pictures == 17
     alone = styling.distances(*(styling.unit(some[:1]) for some in (before, after, wanted)))
     assert (alone.nearer, alone.own) == (None, None)
     assert not np.isnan(styling.unit(np.zeros((1, 4)))).any()
+
+
+def test_what_differs_among_themselves_counts_less_than_what_tells_groups_apart() -> None:
+    random = np.random.default_rng(5)
+    these, those = (random.normal(size=(30, 2)) * (10.0, 0.1) + (0.0, shift) for shift in (-1.0, 1.0))
+    one = np.array([20.0, -1.0])
+    assert likeness.is_like(one, these, those)
+    assert not likeness.is_like(one, those, these)
+    same = np.zeros((3, 2))
+    assert likeness.is_like(np.array([0.4, 9.0]), same, same + np.array([1.0, 0.0])), "the nearer mean"
+    assert np.array_equal(likeness.shrunk(same), np.eye(2))
 
 
 def test_the_network_of_styles_gives_a_unit_vector_a_picture(tmp_path: Path) -> None:

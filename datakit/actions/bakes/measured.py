@@ -42,7 +42,7 @@ class Distances(msgspec.Struct, frozen=True, kw_only=True):
     pictures: int
     """Of the dataset, that were looked at."""
     nearer: Sides | None = None
-    """Drawn pictures nearer to the dataset's middle than to that of what the base draws."""
+    """Drawn pictures that are more like the dataset's than like what the base draws."""
     own: Share | None = None
     """The same of the dataset's own pictures: as many as can be hoped for."""
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from PIL import Image
 
+from datakit.actions.bakes.likeness import is_like
 from datakit.actions.bakes.measured import Distances, Sides, share_of
 from datakit.errors import InputError, StateError, UsageError
 from datakit.images.decode import UnreadableImage, open_bounded, read_bounded
@@ -136,8 +137,8 @@ def unit(vectors: Floats) -> Floats:
 def distances(before: Floats, after: Floats, wanted: Floats) -> Distances:
     """Of pictures without and with the bake, pair by pair of equal seeds, to the wanted ones; all unit vectors.
 
-    A picture is nearer where the direction of the wanted ones' mean is nearer to it than that of the base's pictures'
-    mean; neither holds the picture itself, or its pair.
+    A picture is nearer where it is more like the wanted ones than like the base's pictures; neither group holds the
+    picture itself, or its pair.
     """
     import numpy as np
 
@@ -145,10 +146,13 @@ def distances(before: Floats, after: Floats, wanted: Floats) -> Distances:
     means = [round(float(np.mean(1.0 - some @ wanted.mean(axis=0))), 6) for some in (before, after)]
     nearer, own = None, None
     if num > 1:
-        to_wanted, to_base = unit(wanted.sum(axis=0, keepdims=True))[0], unit(before.sum(axis=0) - before)
-        hits = [int((some @ to_wanted > (some * to_base).sum(axis=1)).sum()) for some in (before, after)]
+        of_base = [np.delete(before, place, axis=0) for place in range(num)]
+        hits = [
+            sum(is_like(one, wanted, others) for one, others in zip(side, of_base, strict=True))
+            for side in (before, after)
+        ]
         nearer = Sides(before=share_of(hits[0], num), after=share_of(hits[1], num))
         if len(wanted) > 1:
-            among, base = unit(wanted.sum(axis=0) - wanted), unit(before.sum(axis=0, keepdims=True))[0]
-            own = share_of(int(((wanted * among).sum(axis=1) > wanted @ base).sum()), len(wanted))
+            found = [is_like(one, np.delete(wanted, place, axis=0), before) for place, one in enumerate(wanted)]
+            own = share_of(sum(found), len(wanted))
     return Distances(before=means[0], after=means[1], pictures=len(wanted), nearer=nearer, own=own)
