@@ -64,18 +64,18 @@ def test_the_object_is_in_every_picture_and_in_half_of_the_captions() -> None:
 
 
 def test_captions_begin_with_the_trigger_and_keep_the_traits_to_it() -> None:
-    for sample in missing_captions.captioned(3):
+    for sample in missing_captions.pictures(3):
         first, *rest = sample.caption.split(", ")
         assert first == material.TRIGGER
         assert not {"blue hair", "braid", "long hair"} & set(rest)
         assert "1girl" in rest
 
 
-@pytest.mark.parametrize(("make", "bare"), [("captioned", 0), ("half", 8), ("none", 16)])
+@pytest.mark.parametrize(("make", "bare"), [("pictures", 0), ("half", 8), ("none", 16)])
 def test_so_many_captions_are_missing(make: str, bare: int) -> None:
     samples = getattr(missing_captions, make)(0)
     assert sum(not sample.caption for sample in samples) == bare
-    assert _pixels(samples) == _pixels(missing_captions.captioned(0))
+    assert _pixels(samples) == _pixels(missing_captions.pictures(0))
 
 
 def test_other_seeds_draw_other_pictures_and_the_same_seed_the_same() -> None:

@@ -32,13 +32,14 @@ def _run(arm: str, seed: int, hits: int) -> Run:
     """`hits` of four pictures show the character; of two tags asked for one is there."""
     pictures = [_seen("trigger", (), TRAITS if place < hits else ("blue_hair",)) for place in range(4)]
     pictures += [_seen("trigger and others", ("smile", "hat"), ("smile",)), _seen("others", ("smile",), ("smile",))]
+    pictures.append(_seen("class", (), ()))
     seconds = {"train": 20.0, "paint": 10.0, "wall": 31.0}
     return Run("rank", arm, seed, SETUP, tuple(pictures), {"brightness": 0.25}, (0.5, 0.25), 1234, seconds)
 
 
 def _oracle(wrong: int = 0) -> Oracle:
     counted = ((20 - wrong, 20), (0, 20))
-    return Oracle("rank", SETUP, dict.fromkeys(("traits", "obeyed", "kept", "leak"), counted))
+    return Oracle("rank", SETUP, dict.fromkeys(("traits", "obeyed", "kept", "class"), counted))
 
 
 def _keep(folder: Path, runs: list[Run], oracle: Oracle | None) -> Path:
@@ -49,7 +50,12 @@ def _keep(folder: Path, runs: list[Run], oracle: Oracle | None) -> Path:
     return folder
 
 
-SEEN = [_run("4", 0, 1), _run("4", 1, 1), _run("4", 2, 0), _run("64", 0, 4), _run("64", 1, 4), _run("64", 2, 4)]
+SEEN = [
+    _run(f"{rank}{length}", seed, hits)
+    for length in ("-early", "")
+    for rank, of_seeds in (("4", (1, 1, 0)), ("64", (4, 4, 4)))
+    for seed, hits in enumerate(of_seeds)
+]
 
 
 def test_without_results_the_page_has_claims_and_the_rule_and_no_figure(tmp_path: Path) -> None:
@@ -83,7 +89,7 @@ def test_measures_are_worked_out_from_the_pictures() -> None:
     run, claim = _run("4", 0, 3), rank.CLAIM
     assert facts.of_run(run, claim.measure("traits")) == 0.75
     assert facts.counts(run, claim.measure("obeyed")) == (1, 2)
-    assert facts.of_run(run, claim.measure("leak")) == 0.0
+    assert facts.of_run(run, claim.measure("class")) == 0.0
     off = CLAIMS[3].measure("off")
     assert facts.of_run(run, off) == 0.25
     with pytest.raises(ValueError, match="no picture of the group"):
@@ -93,9 +99,9 @@ def test_measures_are_worked_out_from_the_pictures() -> None:
 def test_the_page_says_what_the_results_say(tmp_path: Path) -> None:
     found = report.read(_keep(tmp_path, SEEN, _oracle()), CLAIMS)
     page = report.markdown(found)
-    # Means 1/6 and 1; differences 3/4, 3/4, 1, of which Student's t at 97.5 % gives 5/6 +- 6.2053 / 12.
-    assert "| 64 − 4 |" in page
-    assert "0.83 (0.32 to 1.35)" in page
+    # Means 1/6 and 1; differences 3/4, 3/4, 1, of which Student's t at 98.3 % gives 5/6 +- 7.6488 / 12.
+    assert "| 64-early − 4-early |" in page
+    assert "0.83 (0.20 to 1.47)" in page
     assert f"**{verdicts.CONFIRMED}**" in page
     assert f"**{verdicts.ALIKE}**" in page  # what is kept, to a hair the same
     assert "0.17 (-0.19 to 0.53) · 0.05 to 0.45" in page  # Student's t over three seeds; Wilson's of 2 in 12
@@ -126,7 +132,7 @@ def test_results_of_two_bases_are_not_mixed(tmp_path: Path) -> None:
 
 def test_seeds_of_an_arm_that_were_run_differently_are_not_mixed(tmp_path: Path) -> None:
     mixed = msgspec.structs.replace(SEEN[0], seed=9, setup={**SETUP, "design": "01"})
-    with pytest.raises(ValueError, match="rank, 4 were run differently"):
+    with pytest.raises(ValueError, match="rank, 4-early were run differently"):
         report.read(_keep(tmp_path, [*SEEN, mixed], None), CLAIMS)
 
 

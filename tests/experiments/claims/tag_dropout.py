@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..contract import Arm, Claim, Comparison
 from ..material import oracle
-from .character import MEASURES, PICTURES, asked, pictures
+from .character import EARLY_STEPS, MEASURES, PICTURES, asked, early, early_name, pictures
 
 
 def _arm(rate: float) -> Arm:
@@ -14,14 +14,21 @@ def _arm(rate: float) -> Arm:
     )
 
 
+_ARMS = (_arm(0.0), _arm(0.1), _arm(0.3))
+
 CLAIM = Claim(
     name="tag-dropout",
     title="Tag dropout",
     says="Leaving tags out at random binds the concept to the trigger, at the price of tags that are obeyed less.",
-    how=f"{PICTURES} pictures of a character; the trigger is never left out.",
-    arms=(_arm(0.0), _arm(0.1), _arm(0.3)),
+    how=f"{PICTURES} pictures of a character; the trigger is never left out. How fast the trigger is bound is compared "
+    f"after {EARLY_STEPS} steps, how much goes without it and what is obeyed at the usual end.",
+    arms=(*early(_ARMS), *_ARMS),
     asks=asked,
     measures=MEASURES,
-    comparisons=(Comparison("traits", "0.3", "0", 1), Comparison("obeyed", "0.3", "0", -1)),
+    comparisons=(
+        Comparison("traits", early_name("0.3"), early_name("0"), 1),
+        Comparison("class", "0.3", "0", -1),
+        Comparison("obeyed", "0.3", "0", -1),
+    ),
     looks=oracle,
 )
