@@ -5,7 +5,6 @@ Relative paths are taken from the folder of the TOML itself, those of `--set` to
 
 from __future__ import annotations
 
-import math
 import os
 import tomllib
 from collections.abc import Callable, Sequence
@@ -15,8 +14,8 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import msgspec
 
 from trainer import embedded
-from trainer.errors import ConfigError, TrainerError, nearest
-from trainer.layers import Layer, as_text, merged, of_set, origin
+from trainer.errors import ConfigError, TrainerError
+from trainer.layers import Layer, merged, origin
 from trainer.run_sections import (
     EmaConfig,
     LogConfig,
@@ -40,6 +39,7 @@ from trainer.sections import (
     TextConfig,
     TimestepsConfig,
 )
+from trainer.strict import checked_set, refuse_infinite, refuse_unknown, told
 
 _OWN_FOLDERS = ("cache", "checkpoints", "samples", "tensorboard")
 _FIELDS = "see `python -m trainer fields`"
@@ -112,7 +112,7 @@ def load(path: Path, *, sets: Sequence[str] = (), preset: str = "") -> Config:
 
 def check(layer: Layer) -> Layer:
     """The layer, if every key is known and every value one that its key takes by itself. Raises ConfigError."""
-    _refuse_unknown(layer)
+    refuse_unknown(layer, Config)
     try:
         config = msgspec.convert(layer.tables, Config)
     except msgspec.ValidationError as error:
@@ -161,44 +161,12 @@ def _layers(path: Path, sets: Sequence[str], *, preset: str, absolute: Callable[
     named = data.pop(_PRESET, "")
     if not isinstance(named, str):
         raise ConfigError(f"{path}: preset must be a text, not {named!r}", hint='write preset = "character"')
-    own = [check(Layer(str(path), data)), *(_checked_set(text) for text in sets)]
+    own = [check(Layer(str(path), data)), *(checked_set(text, check) for text in sets)]
     if not (preset or named):
         return own
     from trainer.presets import choosing
 
     return [*map(check, choosing.layers(preset or named, merged(own), absolute)), *own]
-
-
-def _checked_set(text: str) -> Layer:
-    layer = of_set(text)
-    try:
-        return check(layer)
-    except ConfigError as error:
-        try:
-            return check(as_text(layer))
-        except ConfigError:
-            raise error from None
-
-
-def _refuse_unknown(layer: Layer) -> None:
-    sections = {section.name: section.type for section in msgspec.structs.fields(Config)}
-    for name, table in layer.tables.items():
-        if name not in sections:
-            raise ConfigError(f"{layer.source}: unknown section [{name}]", hint=nearest(name, sections))
-        if not isinstance(table, dict):
-            raise ConfigError(
-                f"{layer.source}: {name} must be a section, [{name}]", hint=f"write [{name}] on its own line"
-            )
-        known = [field.name for field in msgspec.structs.fields(sections[name])]
-        for key in table:
-            if key not in known:
-                raise ConfigError(f"{layer.source}: unknown key {key!r} in [{name}]", hint=nearest(key, known))
-
-
-def told(error: msgspec.ValidationError) -> str:
-    """The same with the field first, as a TOML has it."""
-    text, _, where = str(error).partition(" - at `$.")
-    return f"{where.rstrip('`')}: {text[:1].lower()}{text[1:]}".replace("`", "") if where else text
 
 
 def _choices(error: msgspec.ValidationError) -> str:
@@ -209,15 +177,6 @@ def _choices(error: msgspec.ValidationError) -> str:
     if found and bool in get_args(kind):
         found += ["true", "false"]
     return f"one of {', '.join(found)}" if found else ""
-
-
-def refuse_infinite(config: msgspec.Struct, source: str) -> None:
-    """Raises ConfigError where a number of a section is infinite, or none; `source` is for the message."""
-    plain: dict[str, dict[str, Any]] = msgspec.to_builtins(config)
-    for section, table in plain.items():
-        for key, value in table.items():
-            if isinstance(value, float) and not math.isfinite(value):
-                raise ConfigError(f"{source}: {section}.{key} is {value}", hint="write a number that can be reached")
 
 
 def _refuse_contradictions(config: Config, where: Callable[..., str]) -> None:

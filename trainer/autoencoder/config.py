@@ -17,9 +17,10 @@ from trainer.autoencoder.sections import (
     OutputConfig,
     TrainConfig,
 )
-from trainer.config import absolute_in, read_toml, refuse_infinite, told
-from trainer.errors import ConfigError, nearest
-from trainer.layers import Layer, as_text, merged, of_set
+from trainer.config import absolute_in, read_toml
+from trainer.errors import ConfigError
+from trainer.layers import Layer, merged
+from trainer.strict import checked_set, refuse_infinite, refuse_unknown, told
 
 _SIZES = ("block_out_channels", "layers_per_block", "latent_channels", "norm_num_groups", "mid_block_attention")
 _NO_EFFECT = ("device", "threads", "validate_every", "save_every_minutes", "keep_last")
@@ -46,7 +47,7 @@ class VaeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def load(path: Path, *, sets: Sequence[str] = ()) -> VaeConfig:
     """Reads and checks the TOML, `sets` over it; paths in the result are absolute. Raises ConfigError."""
-    layers = [_checked(Layer(str(path), read_toml(path))), *(_checked_set(text) for text in sets)]
+    layers = [_checked(Layer(str(path), read_toml(path))), *(checked_set(text, _checked) for text in sets)]
     tables = merged(layers)
     config = _converted(Layer(str(path), tables))
     _refuse(config, tables, path=path)
@@ -86,31 +87,9 @@ def settings(config: VaeConfig) -> dict[str, Any]:
 
 
 def _checked(layer: Layer) -> Layer:
-    sections = {section.name: section.type for section in msgspec.structs.fields(VaeConfig)}
-    for name, table in layer.tables.items():
-        if name not in sections:
-            raise ConfigError(f"{layer.source}: unknown section [{name}]", hint=nearest(name, sections))
-        if not isinstance(table, dict):
-            raise ConfigError(
-                f"{layer.source}: {name} must be a section, [{name}]", hint=f"write [{name}] on its own line"
-            )
-        known = [field.name for field in msgspec.structs.fields(sections[name])]
-        for key in table:
-            if key not in known:
-                raise ConfigError(f"{layer.source}: unknown key {key!r} in [{name}]", hint=nearest(key, known))
+    refuse_unknown(layer, VaeConfig)
     refuse_infinite(_converted(layer), layer.source)
     return layer
-
-
-def _checked_set(text: str) -> Layer:
-    layer = of_set(text)
-    try:
-        return _checked(layer)
-    except ConfigError as error:
-        try:
-            return _checked(as_text(layer))
-        except ConfigError:
-            raise error from None
 
 
 def _converted(layer: Layer) -> VaeConfig:

@@ -10,9 +10,10 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from trainer.config import absolute_in, read_toml, refuse_infinite, told
+from trainer.config import absolute_in, read_toml
 from trainer.errors import ConfigError
 from trainer.sections import Above, Count, Positive, Seed, Share
+from trainer.strict import refuse_infinite, told
 
 Side = Annotated[int, Meta(ge=16, le=512)]
 Widths = Annotated[tuple[Positive, ...], Meta(min_length=2, max_length=6)]
