@@ -68,7 +68,8 @@ dsk-tiny: $(STAMP) ## the base model that comes along, made again from nothing i
 	@test -f $(TINY)/cool-run/result.json || $(BIN)/python -m trainer run $(TINY_RECIPE)/cool.toml
 	@test -f $(TINY)/more-run/result.json || $(BIN)/python -m trainer run $(TINY_RECIPE)/more.toml
 	@test -f $(TINY)/end-run/result.json || $(BIN)/python -m trainer run $(TINY_RECIPE)/end.toml
-	@echo "made $(TINY)/end-run/dsk-tiny"
+	@test -d $(TINY)/dsk-tiny || $(BIN)/python -m trainer words $(TINY)/end-run/dsk-tiny $(TINY)/dsk-tiny --captions $(TINY)/world --seed 0
+	@echo "made $(TINY)/dsk-tiny"
 
 dsk-tiny-epsilon: $(STAMP) ## dsk-tiny, taught to predict epsilon instead of v (goes on where it stopped)
 	@$(call drawn,$(TINY)/world,--count 14000 --seed 1 --size 64 --base --processes 2)

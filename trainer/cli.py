@@ -280,6 +280,23 @@ def blank(folder: Path, *, family: str, **asked: Any) -> None:
     click.echo(f"saved {folder}")
 
 
+@cli.command()
+@click.argument("base", metavar="BASE", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--captions", required=True, type=click.Path(path_type=Path), help="Folder of what it learnt from.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**53), help="Decides the vectors.")
+def words(base: Path, folder: Path, *, captions: Path, seed: int) -> None:
+    """Writes the base BASE, trained from scratch, into the new folder DIR so that triggers are read.
+
+    Tokens that no caption has get vectors like those that captions have; all else stays.
+    """
+    require_extra()
+    from trainer.words import write
+
+    made = write(base, folder, captions=captions, seed=seed)
+    click.echo(f"saved {folder}: {made.known} tokens kept, {made.unknown} drawn anew")
+
+
 @cli.command("from-sd-scripts")
 @click.argument("config", type=click.Path(path_type=Path))
 @click.option("--dataset", type=click.Path(path_type=Path), help="The dataset TOML, if the config names none.")

@@ -18,7 +18,7 @@ from datakit.demo.page.record import LINT_BEFORE, Recorder
 from datakit.demo.page.writing import write_page
 from datakit.demo.portraits.styles import STYLES, TAUGHT_STYLE
 from datakit.demo.scrape import SEED, Scrape, write_scrape
-from datakit.demo.settings import STYLE_STEPS, STYLE_TRIGGER, TRIGGER, dsk_toml
+from datakit.demo.settings import STYLE_TRIGGER, TRIGGER, dsk_toml
 from datakit.demo.styleset import SEED as STYLE_SEED
 from datakit.demo.styleset import write_style
 from datakit.demo.terminal import command_line, heading, say
@@ -55,18 +55,23 @@ PEOPLE: Final = "people"
 PEOPLE_COUNT: Final = 48
 PEOPLE_QUICKLY: Final = 4
 _ANY: Final = "{black|blonde|brown|green|pink|purple|red|white} hair, {smile|frown|open mouth}"
+_BEFORE: Final = "simple background, {white|blue|pink|yellow|green} background"
+_HAIR: Final = "{long hair|medium hair|blunt bangs|ponytail|twintails|hair bun}"
 PEOPLE_PROMPTS: Final = (
-    f"1girl, solo, {{long hair|medium hair|blunt bangs|ponytail|twintails|hair bun}}, {_ANY}",
-    f"1boy, solo, short hair, {{beard|glasses|closed eyes|dark skin}}, {_ANY}",
+    "1girl, solo",
+    f"1girl, solo, {_HAIR}, {_ANY}",
+    f"1girl, solo, {_HAIR}, {_ANY}, {_BEFORE}",
+    f"1boy, solo, short hair, {{beard|glasses|closed eyes|dark skin}}, {_ANY}, {_BEFORE}",
 )
-"""What the drawings' captions say as well, so that none of it comes to mean their style."""
+"""From the barest to what the captions say, so that no kind of prompt comes to mean a trigger."""
 STYLE_PROMPTS: Final = (
+    "1girl, solo",
     "1girl, solo, long hair, red hair, smile, closed mouth, simple background, blue background",
     "1boy, solo, short hair, black hair, open mouth, simple background, yellow background",
     "1girl, solo, double bun, hair bun, brown hair, glasses, frown, closed mouth, simple background, white background",
     "1girl, solo, ponytail, blonde hair, smile, open mouth, simple background, pink background",
 )
-"""What a style is measured by: whole descriptions, since it is in how things are drawn; its trigger comes before."""
+"""What a style is measured by, its trigger before each: the barest prompt, and whole descriptions."""
 
 STEPS: Final = (
     Step(("import", f"../{SCRAPE}"), "Bring the scrape in: nothing is overwritten, nothing is guessed.", _OK),
@@ -78,23 +83,22 @@ STEPS: Final = (
 
 
 def bakes(*, quick: bool) -> Iterator[Step]:
-    """Two bakes, each on its part of the dataset: a character; a style, with people for regularization."""
+    """Two bakes, each on its part of the dataset: a character; a style; both with people for regularization."""
     count = str(MEASURED_QUICKLY if quick else MEASURED)
     measure = ("bakes", "measure", "--tagger", TAGGER, "--count", count)
     prompts = (word for prompt in PEOPLE_PROMPTS for word in ("--prompt", prompt))
     some = str(PEOPLE_QUICKLY if quick else PEOPLE_COUNT)
     people = ("classgen", PEOPLE, *prompts, "--count", some, "--batch", "8")
-    yield Step(people, "Let the base draw people of its own, so that a style does not take hold of everybody.", _OK)
+    yield Step(people, "Let the base draw people of its own, so that a trigger does not take hold of everybody.", _OK)
     yield Step(("advance",), "Run all stages: raw, filtered, edited, captioned, cleaned, wip, export.", _OK)
-    yield Step(_export(f"-concept:{TAUGHT_STYLE},{PEOPLE}"), "Write what a trainer eats, of the characters alone.", _OK)
+    yield Step(_export(f"-concept:{TAUGHT_STYLE}"), "Write what a trainer eats, without the drawings.", _OK)
     yield Step(("lint",), "Is the dataset ready to bake?", _LEFT)
     yield Step(("bake", "--note", f"character: {TRIGGER}"), "Train a LoRA on it.", _OK)
     yield Step(
         (*measure, "--trigger", TRIGGER), "What does the trigger call now, and what does all else still call?", _OK
     )
-    yield Step(_export(f"concept:{TAUGHT_STYLE},{PEOPLE}"), "Now the drawings alone.", _OK)
-    longer = () if quick else ("--set", f"train.steps={STYLE_STEPS}")
-    yield Step(("bake", *longer, "--note", f"style: {STYLE_TRIGGER}"), "Train another LoRA, of the style.", _OK)
+    yield Step(_export(f"concept:{TAUGHT_STYLE},{PEOPLE}"), "Now the drawings, without the characters.", _OK)
+    yield Step(("bake", "--note", f"style: {STYLE_TRIGGER}"), "Train another LoRA, of the style.", _OK)
     drawn = (word for prompt in STYLE_PROMPTS for word in ("--prompt", prompt))
     seen = ("--trait", STYLES[TAUGHT_STYLE].tag, "--style-of", f"wip/{TAUGHT_STYLE}")
     yield Step(

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-STEPS: Final = 300
-STYLE_STEPS: Final = 500
-"""A style takes longer: half of what is looked at are regularization pictures."""
+STEPS: Final = 500
 QUICK_STEPS: Final = 30
 
 TRIGGER: Final = "aria_dsk"
@@ -50,9 +48,11 @@ base = "dsk-tiny"            # comes with dsk
 rank = 16
 alpha = 16
 conv_rank = 8
+text_targets = "attention+mlp"   # the text encoder too: it has to tell the trigger from other words
 
 [bake.optimizer]
 learning_rate = 2e-3
+text_encoder_rate = 1e-3
 
 [bake.schedule]
 name = "cosine"

@@ -192,7 +192,7 @@ def test_the_words_say_each_figure_once() -> None:
     said = figures(MEASURED)
     assert said["all traits"] == "4 % (1 to 20) → 83 % (64 to 93)"
     assert list(said) == [
-        "all traits", "blue_hair", "hat_(style)", "other tags", "traits, no trigger", "style distance",
+        "all traits", "blue_hair", "hat_(style)", "other tags", "trigger left out", "style distance",
         "nearer in style", "loss, held out",
     ]  # fmt: skip
     assert said["loss, held out"] == "0.5000 → 0.4000"

@@ -20,7 +20,7 @@ from datakit.actions.bakes.judging import Judge
 from datakit.actions.bakes.ledger import Bake, find_bake
 from datakit.actions.bakes.measured import share_of
 from datakit.actions.bakes.measuring import Wishes, measure
-from datakit.actions.bakes.subjects import other_tags, subject_of, trigger_prompts
+from datakit.actions.bakes.subjects import bare_prompts, other_tags, subject_of, trigger_prompts
 from datakit.actions.project import Project
 from datakit.errors import DskError, LockedError, StateError, UsageError
 from datakit.repo.operations.undo import undo
@@ -80,7 +80,9 @@ def test_what_was_drawn_is_looked_at_and_entered_into_the_ledger(
     assert (found.trigger, found.traits, found.others) == ("ariax", ("blue_hair",), ("red_hair", "bright"))
     assert found.prompts == ("ariax, 1girl",)
     folder = root / found.pictures
-    assert len(list(folder.glob("trigger-*.png"))) == len(list(folder.glob("other-*.png"))) == 12
+    assert {kind: len(list(folder.glob(f"{kind}-*.png"))) for kind in ("trigger", "bare", "other")} == {
+        "trigger": 12, "bare": 12, "other": 12
+    }  # fmt: skip
     assert (root / found.grid).read_bytes().startswith(b"\x89PNG")
     # The graph's rule, worked out here: a channel is seen where it is brighter than the mean of the others.
     sides = {}
@@ -88,9 +90,12 @@ def test_what_was_drawn_is_looked_at_and_entered_into_the_ledger(
         blue = sum(onnx_tagger.is_seen("blue", mean) for mean in means(folder, f"trigger-*-{side}.png"))
         others = means(folder, f"other-*-{side}.png")
         kept = sum(onnx_tagger.is_seen(("red", "bright")[number % 2], mean) for number, mean in enumerate(others))
-        sides[side] = share_of(blue, 6), share_of(kept, 6)
-    assert (found.all_traits.before, found.kept.before) == sides["without"]
-    assert (found.all_traits.after, found.kept.after) == sides["with"]
+        leaked = sum(onnx_tagger.is_seen("blue", mean) for mean in means(folder, f"bare-*-{side}.png"))
+        sides[side] = share_of(blue, 6), share_of(kept, 6), share_of(leaked, 6)
+    assert (found.all_traits.before, found.kept.before, found.leaked.before) == sides["without"]
+    assert (found.all_traits.after, found.kept.after, found.leaked.after) == sides["with"]
+    jobs = json.loads((folder / "jobs.json").read_bytes())
+    assert {job["prompt"] for job in jobs if job["name"].startswith("bare")} == {"1girl"}
     assert (found.all_traits.before.hits, found.all_traits.after.hits) == (0, 6)
     assert found.each_trait == {"blue_hair": found.all_traits}
     assert (found.validation.before, found.validation.after, found.validation.steps) == (0.75, 0.5, (0, 30))
@@ -104,6 +109,19 @@ def test_what_was_drawn_is_looked_at_and_entered_into_the_ledger(
     assert read_operation(again(advanced).dataset, head).args == {"id": baked.id, "count": 6, "seed": 5}
     undo(again(advanced).dataset)
     assert find_bake(again(advanced)).measured is None
+
+
+@pytest.mark.parametrize(
+    ("trigger", "prompt", "bare"),
+    [
+        ("ariax", "ariax, 1girl, smile", "1girl, smile"),
+        ("aria_x, red dress", "aria x, red dress, 1girl", "1girl"),
+        ("ariax", "a portrait of ariax, 1girl", "a portrait of, 1girl"),
+        ("ariax", "ariax", ""),
+    ],
+)
+def test_a_bare_prompt_is_the_same_without_the_trigger(trigger: str, prompt: str, bare: str) -> None:
+    assert bare_prompts(trigger, (prompt,)) == (bare,)
 
 
 def test_two_bakes_are_compared_by_what_was_measured(advanced: Project, dsk: Dsk) -> None:

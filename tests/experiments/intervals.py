@@ -1,8 +1,8 @@
 """Means, shares and their intervals, in plain float64.
 
-Student's t for means over seeds, Wilson's score interval for shares of counted things. The quantile of t is found by
-bisection of its distribution, which is a regularized incomplete beta function, worked out by the continued fraction of
-Abramowitz and Stegun 26.5.8 with Lentz's method.
+Student's t for means over seeds, Wilson's score interval for shares of counted things, Newcombe's for the difference
+of two. The quantile of t is found by bisection of its distribution, which is a regularized incomplete beta function,
+worked out by the continued fraction of Abramowitz and Stegun 26.5.8 with Lentz's method.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from statistics import fmean, stdev
+from statistics import NormalDist, fmean, stdev
 
 from datakit.actions.bakes.measured import wilson
 
@@ -48,6 +48,17 @@ def of_mean(values: Sequence[float], *, level: float = 0.95) -> Interval:
 def of_difference(ours: Sequence[float], theirs: Sequence[float], *, level: float = 0.95) -> Interval:
     """Of the mean of ours - theirs, pair by pair: the same seed in both. Raises ValueError where they do not pair."""
     return of_mean([one - other for one, other in zip(ours, theirs, strict=True)], level=level)
+
+
+def of_shares(ours: tuple[int, int], theirs: tuple[int, int], *, level: float = 0.95) -> Interval:
+    """Of the difference of two shares, each (hits, total): Newcombe 1998, Statistics in Medicine 17, method 10."""
+    z = NormalDist().inv_cdf(0.5 + level / 2)
+    (one, one_low, one_high), (two, two_low, two_high) = (
+        (hits / total, *wilson(hits, total, z=z)) for hits, total in (ours, theirs)
+    )
+    below = math.hypot(one - one_low, two_high - two)
+    above = math.hypot(one_high - one, two - two_low)
+    return Interval(one - two, one - two - below, one - two + above)
 
 
 def of_share(hits: int, total: int) -> Interval:

@@ -20,7 +20,7 @@ from stages.edits import flatten
 from .contract import Ask, Sample
 
 SIZE_PX = 64
-TRIGGER = "aria"
+TRIGGER = "aria dsk"
 COLOUR = "blue_hair"
 TRAITS = (COLOUR, "braid")
 """A character that no base was shown: the base's pictures leave out all that have both. Of those held out it is the one

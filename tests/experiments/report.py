@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import median
 from textwrap import fill
 
-from . import facts, plots, verdicts
+from . import design, facts, plots, verdicts
 from .contract import Arm, Claim, Measure
 from .facts import Oracle, Run
 from .intervals import Interval
@@ -27,7 +27,7 @@ _HEAD = """<!-- Written by `python -m tests.experiments --report` from results. 
 
 # Experiments
 
-Claims that people who train LoRAs argue about, tried on the [sample world](sample-world.md): a base model of a few
+Claims that people who train LoRAs argue about, tried on the [sample world](sample-world.md): a base model of 28
 megabytes at 64 px, drawn portraits whose tags are known, and a tagger that was made for them. What is seen here is seen
 on this world; a large model may do otherwise. What is not seen may be too small for so few pictures.
 
@@ -43,7 +43,9 @@ claims, their arms, measures and comparisons are data in `tests/experiments/clai
 
 ## The rule
 
-Written before anything ran:
+Written before these runs. A first round, on a base that could not tell a trigger from no trigger, had shown all arms
+of missing captions, rank, kinds and tag dropout at the end of their scale: since then these are compared after few
+steps too, regularization at equal doses, and the noisy end with a real share of it left out.
 
 """
 
@@ -67,7 +69,11 @@ class Found:
 
 
 def read(folder: Path, claims: Sequence[Claim]) -> list[Found]:
-    """What a folder of results holds. Raises ValueError where a file is no result, or the setups are several."""
+    """What a folder of results holds.
+
+    Raises:
+        ValueError: a file is no result, the setups are several, or a claim was designed otherwise when it was run.
+    """
     found = []
     for claim in claims:
         paths = sorted((folder / claim.name).glob("*-*.json"))
@@ -75,6 +81,7 @@ def read(folder: Path, claims: Sequence[Claim]) -> list[Found]:
         known = {arm.name for arm in claim.arms}
         oracle = facts.load_oracle(folder / claim.name / facts.ORACLE)
         found.append(Found(claim, tuple(run for run in runs if run.arm in known), oracle))
+        _refuse_other(folder, found[-1])
     _refuse_mixed(folder, found)
     return found
 
@@ -129,15 +136,22 @@ def interval(found: Interval | None) -> str:
 
 
 def _refuse_mixed(folder: Path, found: Sequence[Found]) -> None:
-    cure = "run the older ones again"
     for name in _SHARED:
         values = sorted({run.setup.get(name, "?") for one in found for run in one.runs})
         if len(values) > 1:
-            raise ValueError(f"{folder}: results of several kinds ({name}: {'; '.join(values)}); {cure}")
-    for one in found:
-        for arm in one.claim.arms:
-            if len({run.setup.get("design") for run in one.of(arm)}) > 1:
-                raise ValueError(f"{folder}: seeds of {one.claim.name}, {arm.name} were run differently; {cure}")
+            kinds = f"{name}: {'; '.join(values)}"
+            raise ValueError(f"{folder}: results of several kinds ({kinds}); run the older ones again")
+
+
+def _refuse_other(folder: Path, found: Found) -> None:
+    """Raises ValueError where results are of another design than the claim has today."""
+    claim, cure = found.claim, f"run {found.claim.name} again"
+    for arm in claim.arms:
+        runs = found.of(arm)
+        if runs and {run.setup.get("design") for run in runs} != {design.of_arm(claim, arm)}:
+            raise ValueError(f"{folder}: {claim.name}, {arm.name} was run differently; {cure}")
+    if found.oracle and found.oracle.setup.get("design") != design.of_check(claim):
+        raise ValueError(f"{folder}: the tagger was checked differently for {claim.name}; {cure}")
 
 
 def _setup(found: Sequence[Found]) -> Iterator[str]:

@@ -18,7 +18,7 @@ from PIL import Image
 from datakit.demo.portraits.drawing import draw, tags_of
 from trainer import embedded
 
-from . import facts, judging, learning
+from . import design, facts, judging, learning
 from .contract import Arm, Baking, Claim, Painting, Sample
 from .facts import Oracle, Run, Seen
 from .judging import Judge
@@ -40,14 +40,12 @@ class Lab:
 
     def setup(self, claim: Claim, arm: Arm | None) -> dict[str, str]:
         """What decides a result beside claim, arm and seed. A result of another setup is not this one's."""
-        asks = [asdict(ask) for ask in claim.asks(_FIRST_SEED)]
-        own = [arm.settings, arm.subset, arm.class_prompts, arm.weighting, arm.trains, _drawn(arm)] if arm else []
         settings = {name: value for name, value in asdict(self.baking).items() if name != "base"}
         return {
             "base": base_digest(self.baking.base),
             "tagger": self.judge.digest[:12],
             "settings": _line({**settings, **{f"sample {k}": v for k, v in asdict(self.painting).items()}}),
-            "design": facts.digest([own, asks]),
+            "design": design.of_arm(claim, arm) if arm else design.of_check(claim),
         }
 
 
@@ -152,12 +150,6 @@ def all_of(
             took = ", ".join(f"{name} {value:g} s" for name, value in made.seconds.items())
             tell(f"{claim.name}: {arm.name}, seed {seed}: {took}; loss {made.loss[0]:.3f} to {made.loss[1]:.3f}")
     return True
-
-
-def _drawn(arm: Arm) -> list[tuple[str, str]]:
-    """Captions and pixels of the first seed: whoever draws otherwise has another experiment."""
-    samples = arm.samples(_FIRST_SEED)
-    return [(one.caption, hashlib.sha256(one.image.tobytes()).hexdigest()) for one in samples]
 
 
 def _softened(claim: Claim, lab: Lab, images: Sequence[Image.Image]) -> list[Image.Image]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from .contract import Claim, Comparison, Measure
 from .facts import Oracle, Run, counts, of_run
-from .intervals import Interval, of_difference, of_mean, of_share
+from .intervals import Interval, of_difference, of_mean, of_share, of_shares
 from .judging import Trust
 
 FEWEST_SEEDS = 3
@@ -19,8 +19,10 @@ CONFIRMED, OPPOSITE, DIFFERS = "as claimed", "the opposite", "they differ"
 ALIKE, UNDECIDED = "no difference that matters", "nothing seen"
 TOO_FEW, BLIND = "too few seeds", "not judged: the tagger cannot tell"
 RULE = f"""A comparison is paired: the difference of two arms is taken seed by seed, and Student's t gives the interval
-of its mean. Where a claim has k comparisons, each interval has the level 1 - 0.05 / k, so that all of them together are
-wrong by luck in at most 5 % of cases. Each comparison names beforehand the smallest difference that would matter. Then:
+of its mean. Where pictures are counted, the interval is as wide as to hold Newcombe's too, of all pictures of all seeds
+together: seeds that agree to the last picture say no more than their pictures. Where a claim has k comparisons, each
+interval has the level 1 - 0.05 / k, so that all of them together are wrong by luck in at most 5 % of cases. Each
+comparison names beforehand the smallest difference that would matter. Then:
 
 - **{CONFIRMED}** or **{OPPOSITE}** (or **{DIFFERS}**, where no side is taken): the interval excludes 0, and the mean
   difference is at least the smallest that would matter;
@@ -28,10 +30,7 @@ wrong by luck in at most 5 % of cases. Each comparison names beforehand the smal
 - **{UNDECIDED}**: anything else. That is no proof that there is nothing: the interval says what may still be there;
 - **{TOO_FEW}**: fewer than {FEWEST_SEEDS} seeds have both arms;
 - **{BLIND}**: of fresh portraits of known tags, seen through the base's
-  VAE, the tagger gets more than a tenth of a measure's yes or of its no wrong, or none of them has a yes or a no.
-
-Seeds that agree to the last picture give an interval of no width. How few pictures that is, Wilson's intervals beside
-the means say."""
+  VAE, the tagger gets more than a tenth of a measure's yes or of its no wrong, or none of them has a yes or a no."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +59,11 @@ def _verdict(
     if len(both) < FEWEST_SEEDS:
         return Verdict(comparison, TOO_FEW, None, level, len(both))
     found = of_difference([ours[seed] for seed in both], [theirs[seed] for seed in both], level=level)
+    if measure.is_share:
+        arms = (comparison.arm, comparison.against)
+        counted = [counted_of([run for run in runs if run.seed in both], arm, measure) for arm in arms]
+        pooled = of_shares(*counted, level=level)
+        found = Interval(found.middle, min(found.low, pooled.low), max(found.high, pooled.high))
     if measure.is_share and not is_trusted(measure, oracle):
         return Verdict(comparison, BLIND, found, level, len(both))
     return Verdict(comparison, word_of(found, comparison), found, level, len(both))
@@ -95,5 +99,11 @@ def mean_of(runs: Sequence[Run], arm: str, measure: Measure) -> Interval | None:
 
 def share_of(runs: Sequence[Run], arm: str, measure: Measure) -> Interval | None:
     """All pictures of all seeds counted together, with Wilson's interval; None where there is no share."""
-    own = [counts(run, measure) for run in runs if run.arm == arm] if measure.is_share else []
-    return of_share(sum(hits for hits, _ in own), sum(total for _, total in own)) if own else None
+    hits, total = counted_of(runs, arm, measure) if measure.is_share else (0, 0)
+    return of_share(hits, total) if total else None
+
+
+def counted_of(runs: Sequence[Run], arm: str, measure: Measure) -> tuple[int, int]:
+    """How often a share's yes was seen in all runs of an arm, of how many."""
+    own = [counts(run, measure) for run in runs if run.arm == arm]
+    return sum(hits for hits, _ in own), sum(total for _, total in own)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
 import msgspec
 import pytest
-from experiments import facts, report, verdicts
+from experiments import design, facts, report, verdicts
 from experiments.claims import rank
 from experiments.claims.table import CLAIMS
 from experiments.facts import Oracle, Run, Seen
@@ -18,7 +19,6 @@ SETUP = {
     "base": "0123456789ab",
     "tagger": "ba9876543210",
     "settings": "steps 150",
-    "design": "00",
     **dict.fromkeys(("python", "torch", "diffusers", "transformers", "onnxruntime"), "1.2.3"),
 }
 TRAITS = ("blue_hair", "braid")
@@ -34,12 +34,17 @@ def _run(arm: str, seed: int, hits: int) -> Run:
     pictures += [_seen("trigger and others", ("smile", "hat"), ("smile",)), _seen("others", ("smile",), ("smile",))]
     pictures.append(_seen("class", (), ()))
     seconds = {"train": 20.0, "paint": 10.0, "wall": 31.0}
-    return Run("rank", arm, seed, SETUP, tuple(pictures), {"brightness": 0.25}, (0.5, 0.25), 1234, seconds)
+    setup = {**SETUP, "design": design.of_arm(rank.CLAIM, rank.CLAIM.arm(arm))}
+    return Run("rank", arm, seed, setup, tuple(pictures), {"brightness": 0.25}, (0.5, 0.25), 1234, seconds)
 
 
 def _oracle(wrong: int = 0) -> Oracle:
     counted = ((20 - wrong, 20), (0, 20))
-    return Oracle("rank", SETUP, dict.fromkeys(("traits", "obeyed", "kept", "class"), counted))
+    return Oracle(
+        "rank",
+        {**SETUP, "design": design.of_check(rank.CLAIM)},
+        dict.fromkeys(("traits", "obeyed", "kept", "class"), counted),
+    )
 
 
 def _keep(folder: Path, runs: list[Run], oracle: Oracle | None) -> Path:
@@ -125,15 +130,31 @@ def test_two_seeds_are_too_few(tmp_path: Path) -> None:
 
 
 def test_results_of_two_bases_are_not_mixed(tmp_path: Path) -> None:
-    mixed = msgspec.structs.replace(SEEN[0], seed=9, setup={**SETUP, "base": "ffffffffffff"})
+    mixed = msgspec.structs.replace(SEEN[0], seed=9, setup={**SEEN[0].setup, "base": "ffffffffffff"})
     with pytest.raises(ValueError, match="several kinds"):
         report.read(_keep(tmp_path, [*SEEN, mixed], None), CLAIMS)
 
 
-def test_seeds_of_an_arm_that_were_run_differently_are_not_mixed(tmp_path: Path) -> None:
+def test_results_of_another_design_are_refused(tmp_path: Path) -> None:
     mixed = msgspec.structs.replace(SEEN[0], seed=9, setup={**SETUP, "design": "01"})
-    with pytest.raises(ValueError, match="rank, 4-early were run differently"):
-        report.read(_keep(tmp_path, [*SEEN, mixed], None), CLAIMS)
+    with pytest.raises(ValueError, match="rank, 4-early was run differently; run rank again"):
+        report.read(_keep(tmp_path / "one", [*SEEN, mixed], None), CLAIMS)
+    oracle = msgspec.structs.replace(_oracle(), setup={**SETUP, "design": "01"})
+    with pytest.raises(ValueError, match="the tagger was checked differently for rank"):
+        report.read(_keep(tmp_path / "other", SEEN, oracle), CLAIMS)
+
+
+def test_what_is_drawn_set_or_asked_otherwise_is_another_design() -> None:
+    claim, arm = rank.CLAIM, rank.CLAIM.arm("4-early")
+    others = [
+        replace(arm, settings={**arm.settings, "train.steps": 60}),
+        replace(arm, samples=lambda seed: arm.samples(seed)[1:]),
+    ]
+    asked = replace(claim, asks=lambda seed: claim.asks(seed)[1:])
+    digests = [design.of_arm(claim, one) for one in (arm, *others)] + [design.of_arm(asked, arm)]
+    assert len(set(digests)) == len(digests)
+    looks = replace(claim, looks=lambda seed: claim.looks(seed)[1:])
+    assert design.of_check(looks) != design.of_check(claim)
 
 
 def test_the_plot_is_svg_and_has_every_seed(tmp_path: Path) -> None:

@@ -56,6 +56,22 @@ def test_impossible_quantiles_are_refused(share: float, freedom: int) -> None:
         intervals.t_quantile(share, freedom)
 
 
+@pytest.mark.parametrize(
+    ("ours", "theirs", "low", "high"),
+    [
+        ((56, 70), (48, 80), 0.0524, 0.3339),
+        ((9, 10), (3, 10), 0.1705, 0.8090),
+        ((5, 56), (0, 29), -0.0381, 0.1926),
+        ((10, 10), (0, 10), 0.6075, 1.0000),
+    ],
+)
+def test_differences_of_shares_are_those_that_newcombe_printed(
+    ours: tuple[int, int], theirs: tuple[int, int], low: float, high: float
+) -> None:
+    found = intervals.of_shares(ours, theirs)
+    assert (found.low, found.high) == (pytest.approx(low, abs=6e-5), pytest.approx(high, abs=6e-5))
+
+
 def test_the_mean_of_three() -> None:
     found = intervals.of_mean([0.5, 0.75, 1.0])
     half = 4.3026527297 * 0.25 / math.sqrt(3)

@@ -164,7 +164,8 @@ def test_sets_of_tags_are_left_out(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("[data]\n", "folders"),
-        ('[data]\nfolders = ["world"]\nfolder = 1\n[output]\nfolder = "out"', "folder"),
+        ('[data]\nfolders = ["world"]\nfolder = 1\n[output]\nfolder = "out"', r"unknown key 'folder' in \[data\]"),
+        ('[dta]\nfolders = ["world"]\n[output]\nfolder = "out"', r"unknown section \[dta\]"),
         ('[data]\nfolders = []\n[output]\nfolder = "out"', "length >= 1"),
         ('[data]\nfolders = ["world"]\n[network]\nsize_px = 3\n[output]\nfolder = "out"', "network.size_px: expected"),
         ('[data]\nfolders = ["world"]\n[train]\nbatch = 1\n[output]\nfolder = "out"', "train.batch: expected"),

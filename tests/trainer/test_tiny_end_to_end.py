@@ -2,6 +2,7 @@
 
 What counts is the share of pictures drawn for the trigger, with no word of the traits that captions left out, that show
 all of them. It was 12 of 12 with the LoRA, none without; with a base of random weights (`base = ""`) none either way.
+That it is the trigger which calls them takes regularization pictures and more steps: the demonstration measures it.
 """
 
 from __future__ import annotations
@@ -129,7 +130,7 @@ def validation(config: Path) -> tuple[float, float]:
     return rows[0]["held_out"], rows[-1]["held_out"]
 
 
-def test_a_character_is_learnt_and_called_by_its_trigger(tmp_path: Path) -> None:
+def test_a_character_is_learnt(tmp_path: Path) -> None:
     if embedded.path_of(BASE) is None:
         pytest.skip(f"the base {BASE} does not lie in trainer/families/assets: make {BASE}")
     judge = Judge(TAGGER, root=ROOT)

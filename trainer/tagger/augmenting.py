@@ -1,8 +1,8 @@
 """How a batch of pictures is changed without a tag becoming untrue.
 
 Everything is drawn from one generator, in a fixed order, so a step's pictures follow from its number alone. What is
-costly (a filter, a smaller size) is drawn for a part of the batch at a time. Hair keeps its colour: hue turns by a few
-degrees at most, except in pictures of turned colours, of which nobody asks for a colour.
+costly (a filter, a smaller size) is drawn for a part of the batch at a time. Hair keeps its colour:
+channels are made a little stronger or weaker, no more, except in pictures of turned colours, whose colour nobody asks.
 """
 
 from __future__ import annotations

@@ -162,7 +162,7 @@ def _thresholds(
     scores = scores_of(tagger, torch.cat(shown))
     bars = judging.thresholds(scores, is_true, is_known)
     rows = judging.judge(scores > np.array(bars, np.float32), is_true, tags=truth.tags, known=is_known, least=1)
-    return bars, judging.as_json(rows)
+    return bars, {"pictures": len(held), **judging.as_json(rows)}
 
 
 def _judged(

@@ -12,8 +12,9 @@ from msgspec import Meta
 
 from trainer.config import absolute_in, read_toml
 from trainer.errors import ConfigError
+from trainer.layers import Layer
 from trainer.sections import Above, Count, Positive, Seed, Share
-from trainer.strict import refuse_infinite, told
+from trainer.strict import refuse_infinite, refuse_unknown, told
 
 Side = Annotated[int, Meta(ge=16, le=512)]
 Widths = Annotated[tuple[Positive, ...], Meta(min_length=2, max_length=6)]
@@ -139,6 +140,7 @@ class TaggerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def load(path: Path) -> TaggerConfig:
     """Reads and checks a TOML; relative paths begin at its folder. Raises ConfigError."""
     table = read_toml(path)
+    refuse_unknown(Layer(str(path), table), TaggerConfig)
     try:
         config = msgspec.convert(table, TaggerConfig)
     except msgspec.ValidationError as error:

@@ -78,7 +78,7 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     kept: Sides | None = None
     """Asked tags that appear, without the trigger."""
     leaked: Sides | None = None
-    """Pictures without the trigger that show every trait all the same."""
+    """Pictures of the same prompts less the trigger that show every trait all the same."""
     style_of: str = ""
     """Whose style: a stage or a folder."""
     style: Distances | None = None
@@ -95,17 +95,17 @@ def share_of(hits: int, of: int) -> Share:
     return Share(hits=hits, of=of, low=round(low, _DIGITS), high=round(high, _DIGITS))
 
 
-def wilson(hits: int, of: int) -> tuple[float, float]:
-    """The 95 % score interval of a share; 0 to 1 of nothing.
+def wilson(hits: int, of: int, *, z: float = Z) -> tuple[float, float]:
+    """The score interval of a share, 95 % where `z` is Z; 0 to 1 of nothing.
 
     Wilson 1927, Journal of the American Statistical Association 22, 209-212: the shares p whose expectation is no more
-    than Z standard deviations sqrt(p (1 - p) / n) from what was seen.
+    than z standard deviations sqrt(p (1 - p) / n) from what was seen.
     """
     if not of:
         return 0.0, 1.0
-    seen, square = hits / of, Z * Z
+    seen, square = hits / of, z * z
     middle = (seen + square / (2 * of)) / (1 + square / of)
-    half = Z * sqrt(seen * (1 - seen) / of + square / (4 * of * of)) / (1 + square / of)
+    half = z * sqrt(seen * (1 - seen) / of + square / (4 * of * of)) / (1 + square / of)
     # The ends are 0 and 1 there; sums of rounded numbers miss them by a last digit.
     return (0.0 if hits == 0 else middle - half), (1.0 if hits == of else middle + half)
 
@@ -132,7 +132,7 @@ def figures(measured: Measured) -> dict[str, str]:
     if measured.kept:
         found["other tags"] = _sides(measured.kept)
     if measured.leaked:
-        found["traits, no trigger"] = _sides(measured.leaked)
+        found["trigger left out"] = _sides(measured.leaked)
     if measured.style:
         found["style distance"] = f"{measured.style.before:.4f} → {measured.style.after:.4f}"
         if measured.style.nearer:

@@ -19,7 +19,14 @@ from datakit.actions.bakes.judging import Judge
 from datakit.actions.bakes.ledger import Bake, enter_measured, find_bake
 from datakit.actions.bakes.measured import Losses, Measured, Share, Sides, share_of
 from datakit.actions.bakes.pairs import Picture, sheet
-from datakit.actions.bakes.subjects import Subject, known_concepts, other_tags, subject_of, trigger_prompts
+from datakit.actions.bakes.subjects import (
+    Subject,
+    bare_prompts,
+    known_concepts,
+    other_tags,
+    subject_of,
+    trigger_prompts,
+)
 from datakit.actions.project import Project
 from datakit.actions.trainerprogram import CONFIG, InterruptedBakeError, require_trainer, run_trainer
 from datakit.config import read_toml
@@ -35,7 +42,7 @@ GRID: Final = "before-after.png"
 _JOBS: Final = "jobs.json"
 _LOCK: Final = "measuring.lock"
 _SIDES: Final = ("without", "with")
-_ON_GRID: Final = {"trigger": 8, "other": 4}
+_ON_GRID: Final = {"trigger": 8, "bare": 4, "other": 4}
 
 
 class Wishes(msgspec.Struct, frozen=True, kw_only=True):
@@ -184,6 +191,8 @@ def _plan(project: Project, wishes: Wishes, judge: Judge | None, *, progress: Pr
     prompts = {"trigger": trigger_prompts(subject, wishes.prompts, traits)} if traits or wishes.style_of else {}
     if prompts and not all(prompts["trigger"]):
         raise UsageError("no trigger, and no prompt", hint="--trigger WORD, or --prompt TEXT")
+    if traits and subject.trigger:
+        prompts["bare"] = bare_prompts(subject.trigger, prompts["trigger"])
     if others:
         frame = [to_prompt(tag) for tag in subject.frame]
         prompts["other"] = tuple(", ".join([*frame, to_prompt(tag)]) for tag in others)
@@ -238,13 +247,13 @@ def _looked(judge: Judge | None, plan: _Plan, drawn: Mapping[str, _Drawn], *, pr
         found["all_traits"] = _both([_num_with(plan.traits, side) for side in seen], len(seen[0]))
         for trait in plan.traits:
             found["each_trait"][trait] = _both([sum(trait in one for one in side) for side in seen], len(seen[0]))
+    if "bare" in drawn:
+        shown = [_num_with(plan.traits, [tags[path] for path in side]) for side in drawn["bare"].sides]
+        found["leaked"] = _both(shown, len(drawn["bare"].prompts))
     if plan.others:
         asked = [plan.others[number % len(plan.others)] for number in range(len(drawn["other"].prompts))]
         hits = [sum(tag in tags[path] for tag, path in zip(asked, side, strict=True)) for side in drawn["other"].sides]
         found["kept"] = _both(hits, len(asked))
-        if plan.traits:
-            shown = [_num_with(plan.traits, [tags[path] for path in side]) for side in drawn["other"].sides]
-            found["leaked"] = _both(shown, len(asked))
     return found
 
 

@@ -132,6 +132,18 @@ def trigger_prompts(subject: Subject, asked: Sequence[str], traits: Collection[s
     return tuple(made)
 
 
+def bare_prompts(trigger: str, prompts: Sequence[str]) -> tuple[str, ...]:
+    """The same prompts without the trigger: what they call, they call without it."""
+    words = set(tags_in(trigger))
+    made = []
+    for text in prompts:
+        parts = [
+            part.strip().replace(trigger, "").strip() for part in text.split(",") if not set(tags_in(part)) <= words
+        ]
+        made.append(", ".join(filter(None, parts)))
+    return tuple(made)
+
+
 def other_tags(known: Sequence[str], *, without: Collection[str]) -> tuple[str, ...]:
     """Tags to ask for without the trigger, of those that a tagger knows: hair, eyes, faces and others take turns.
 

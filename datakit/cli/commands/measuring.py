@@ -74,7 +74,7 @@ def _rows(measured: Measured) -> Iterator[tuple[str, ...]]:
     if measured.kept:
         yield _row("another tag that is asked for", measured.kept)
     if measured.leaked:
-        yield _row("all traits, without the trigger", measured.leaked)
+        yield _row("all traits, the trigger left out", measured.leaked)
     if measured.style and measured.style.nearer:
         yield _row("a style nearer to the dataset", measured.style.nearer)
 

@@ -40,8 +40,8 @@ def early_name(name: str) -> str:
 def asked(seed: int) -> list[Ask]:
     """The trigger alone, neither trigger nor hair, the trigger and other tags, other tags alone."""
     return [
-        *plain("trigger", 8, trigger=True),
-        *plain("class", 8, trigger=False),
+        *plain("trigger", 16, trigger=True),
+        *plain("class", 16, trigger=False),
         *asks("trigger and others", 8, seed=seed, trigger=True),
         *asks("others", 8, seed=seed, trigger=False),
     ]

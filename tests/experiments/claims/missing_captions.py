@@ -38,7 +38,7 @@ CLAIM = Claim(
     how=f"{PICTURES} pictures of a character; none, half or all of them are trained with the empty prompt; a fourth "
     f"arm has the trigger alone as every caption. What is learnt is compared after {EARLY_STEPS} steps, what else is "
     "touched at the usual end.",
-    arms=(*early(_ARMS), *_ARMS),
+    arms=(*early(_ARMS[:3]), *_ARMS),
     asks=asked,
     measures=MEASURES,
     comparisons=(

@@ -29,8 +29,8 @@ def _without(caption: str) -> str:
 
 def _asks(seed: int) -> list[Ask]:
     return [
-        *plain("trigger", 8, trigger=True),
-        *plain("trigger and object", 8, trigger=True, more=(OBJECT,)),
+        *plain("trigger", 16, trigger=True),
+        *plain("trigger and object", 16, trigger=True, more=(OBJECT,)),
         *asks("others", 8, seed=seed, trigger=False, unnamed=(OBJECT, "sunglasses")),
     ]
 

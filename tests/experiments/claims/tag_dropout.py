@@ -22,7 +22,7 @@ CLAIM = Claim(
     says="Leaving tags out at random binds the concept to the trigger, at the price of tags that are obeyed less.",
     how=f"{PICTURES} pictures of a character; the trigger is never left out. How fast the trigger is bound is compared "
     f"after {EARLY_STEPS} steps, how much goes without it and what is obeyed at the usual end.",
-    arms=(*early(_ARMS), *_ARMS),
+    arms=(*early((_ARMS[0], _ARMS[-1])), *_ARMS),
     asks=asked,
     measures=MEASURES,
     comparisons=(

@@ -8,6 +8,8 @@ from ..contract import Arm, Ask, Claim, Comparison, Measure, Sample
 from ..material import NIGHT, night, plain
 
 _PICTURES = 16
+_QUIET = 880
+"""Above it lie the timesteps whose signal-to-noise ratio is below any of the schedule without zero terminal SNR."""
 
 
 def dark(seed: int) -> Sequence[Sample]:
@@ -25,7 +27,8 @@ CLAIM = Claim(
     says="Without zero terminal SNR dark pictures come out too bright; with it they do too, where the loss gives the "
     "last timesteps no weight.",
     how=f"{_PICTURES} portraits at {100 * NIGHT:.0f} % of their light, on a base that was itself trained with zero "
-    "terminal SNR. Brightness is 0 (black) to 1 (white); each arm is sampled on the schedule that it was trained with.",
+    "terminal SNR: it knows its way from pure noise already, so what few steps leave out shows little. Brightness is 0 "
+    "(black) to 1 (white); each arm is sampled on the schedule that it was trained with.",
     arms=(
         Arm("zero", "zero terminal SNR, all timesteps alike", dark),
         Arm(
@@ -34,7 +37,7 @@ CLAIM = Claim(
             dark,
             {"objective.zero_terminal_snr": False},
         ),
-        Arm("never-last", "with it, the last timestep never drawn", dark, {"timesteps.max": 999}),
+        Arm("never-noisy", f"with it, no timestep above {_QUIET} ever drawn", dark, {"timesteps.max": _QUIET}),
         Arm(
             "min-snr",
             "with it, min-SNR as the trainer has it, which never forgets the last",
@@ -51,7 +54,7 @@ CLAIM = Claim(
     ),
     comparisons=(
         Comparison("off", "not-zero", "zero", 1, smallest=0.02),
-        Comparison("off", "never-last", "zero", 1, smallest=0.02),
+        Comparison("off", "never-noisy", "zero", 1, smallest=0.02),
         Comparison("off", "bare-min-snr", "min-snr", 1, smallest=0.02),
     ),
 )

@@ -77,7 +77,7 @@ def _figures(row: Mapping[str, Any]) -> Iterator[tuple[Child, Child, Child]]:
             "other_tags_after",
         ),
         (
-            [el("b", "The traits, without the trigger"), el("small", "what leaks into other prompts")],
+            [el("b", "The traits, the trigger left out"), el("small", "of the same prompts: what leaks")],
             "leaked_before",
             "leaked_after",
         ),
