@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 STEPS: Final = 500
-QUICK_STEPS: Final = 30
+QUICK_STEPS: Final = 50
 
 TRIGGER: Final = "aria_dsk"
 """The word that is to call the character whose traits are pruned."""
