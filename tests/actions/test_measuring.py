@@ -118,6 +118,7 @@ def test_what_was_drawn_is_looked_at_and_entered_into_the_ledger(
         ("aria_x, red dress", "aria x, red dress, 1girl", "1girl"),
         ("ariax", "a portrait of ariax, 1girl", "a portrait of, 1girl"),
         ("ariax", "ariax", ""),
+        ("an", "an, 1girl, dancing", "1girl, dancing"),
     ],
 )
 def test_a_bare_prompt_is_the_same_without_the_trigger(trigger: str, prompt: str, bare: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 from itertools import chain, zip_longest
@@ -134,13 +135,11 @@ def trigger_prompts(subject: Subject, asked: Sequence[str], traits: Collection[s
 
 def bare_prompts(trigger: str, prompts: Sequence[str]) -> tuple[str, ...]:
     """The same prompts without the trigger: what they call, they call without it."""
-    words = set(tags_in(trigger))
+    words, whole = set(tags_in(trigger)), re.compile(rf"(?<!\w){re.escape(trigger)}(?!\w)")
     made = []
     for text in prompts:
-        parts = [
-            part.strip().replace(trigger, "").strip() for part in text.split(",") if not set(tags_in(part)) <= words
-        ]
-        made.append(", ".join(filter(None, parts)))
+        kept = (whole.sub("", part).strip() for part in text.split(",") if not set(tags_in(part)) <= words)
+        made.append(", ".join(filter(None, kept)))
     return tuple(made)
 
 
