@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from datakit.demo.portraits.cast import CHARACTERS
+from datakit.demo.portraits.contract import Look
 from datakit.demo.portraits.drawing import draw, tags_of
-from datakit.demo.portraits.lots import held_out, looks
+from datakit.demo.portraits.lots import character_looks, held_out, looks
 from datakit.taggers.finding import BUNDLED, find_tagger
 from datakit.taggers.preprocess import prepare
 from datakit.taggers.session import Session
@@ -16,7 +19,6 @@ from datakit.taggers.thresholds import selector_for
 
 NAME = "dsk-tiny-tagger"
 MOST_BYTES = 3_000_000
-COLOURS = ("blue_hair", "pink_hair", "white_hair", "blonde_hair")
 
 
 @pytest.fixture(autouse=True)
@@ -55,17 +57,39 @@ def test_its_files_are_what_the_spec_says() -> None:
     assert ((empty >= 0) & (empty <= 1)).all()
 
 
-def test_it_sees_the_hair_of_characters_it_never_saw() -> None:
+def seen_in(drawn: list[Look]) -> tuple[list[frozenset[str]], list[frozenset[str]]]:
+    """What is true of looks, and what it says of them."""
     session = Session(find_tagger(NAME, root=Path("/nowhere")), provider="cpu", threads=1)
-    spec = session.found.spec
-    selector = selector_for(spec, session.labels)
-    several = [look for look in looks(1500, seed=77) if held_out(look)][:24]
-    shown = np.stack([prepare(draw(look, 128), spec.input, session.size_px) for look in several])
-    taken = [selector.select(scores) for scores in session.run(shown)]
-    pairs = [(tags_of(look), found, colour) for look, found in zip(several, taken, strict=True) for colour in COLOURS]
-    right = sum(colour in truth for truth, _, colour in pairs)
-    seen = sum(colour in found and colour in truth for truth, found, colour in pairs)
-    wrong = sum(colour in found and colour not in truth for truth, found, colour in pairs)
-    assert len(several) == right == 24
-    assert seen >= 22
-    assert wrong <= 1
+    selector = selector_for(session.found.spec, session.labels)
+    shown = np.stack([prepare(draw(look, 128), session.found.spec.input, session.size_px) for look in drawn])
+    known = frozenset(session.labels.names)
+    truth = [frozenset(tags_of(look)) & known for look in drawn]
+    return truth, [frozenset(selector.select(scores)) for scores in session.run(shown)]
+
+
+def f1(tag: str, truth: list[frozenset[str]], said: list[frozenset[str]]) -> float:
+    both = sum(tag in one and tag in other for one, other in zip(truth, said, strict=True))
+    return 2 * both / max(1, sum(tag in one for one in truth) + sum(tag in one for one in said))
+
+
+def test_it_sees_the_hair_of_characters_it_never_saw() -> None:
+    several = [look for name in CHARACTERS for look in character_looks(name, 12, seed=77)]
+    others = [look for look in looks(80, seed=78, styles={"adventurer": 1}) if not held_out(look)][:48]
+    truth, said = seen_in([*several, *others])
+    found = {tag: round(f1(tag, truth, said), 2) for character in CHARACTERS.values() for tag in character.traits}
+    assert len(found) == 8
+    assert min(found.values()) >= 0.7, found
+    assert sum(found.values()) / len(found) >= 0.9, found
+
+
+def test_it_tells_fresh_portraits_in_styles_that_the_base_never_saw() -> None:
+    drawn = list(
+        looks(160, seed=79, styles={"lorelei": 1, "pixel-art": 1}, grounds=("white_background", "blue_background"))
+    )
+    truth, said = seen_in(drawn)
+    counts = Counter(tag for one in truth for tag in one)
+    judged = {
+        tag: f1(tag, truth, said) for tag, count in counts.items() if count >= 12 and not tag.endswith("_(style)")
+    }
+    assert len(judged) >= 25
+    assert sum(judged.values()) / len(judged) >= 0.9, judged
