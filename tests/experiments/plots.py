@@ -62,13 +62,19 @@ def _panel(panel: Panel) -> str:
         parts.append(f'<text x="{_LEFT - 6}" y="{y + 4}" text-anchor="end">{value:.2f}</text>')
     step = (_WIDTH - _LEFT - 8) / max(1, len(panel.columns))
     for place, column in enumerate(panel.columns):
+        # Long names of close neighbours stand on two lines.
+        lower = 11 * (place % 2) if len(panel.columns) > 4 else 0
+        parts.append(
+            f'<text x="{_LEFT + step * (place + 0.5):.1f}" y="{_HEIGHT - 18 + lower}" text-anchor="middle">'
+            f"{escape(column.name)}</text>"
+        )
         parts += _column(column, _LEFT + step * (place + 0.5), panel)
     return "\n".join(parts)
 
 
 def _column(column: Column, x: float, panel: Panel) -> list[str]:
     low, middle, high = (_y(value, panel) for value in (column.mean.low, column.mean.middle, column.mean.high))
-    parts = [f'<text x="{x:.1f}" y="{_HEIGHT - 16}" text-anchor="middle">{escape(column.name)}</text>']
+    parts: list[str] = []
     if math.isfinite(column.mean.low):
         parts.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{low}" y2="{high}" stroke="{_BAR}" stroke-width="1.5"/>')
     parts.append(
