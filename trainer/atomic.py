@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from trainer.errors import WriteError
+from trainer.errors import StateError, WriteError
 
 
 @contextmanager
@@ -35,6 +35,12 @@ def make_folder(path: Path) -> None:
     """Makes the folder and those above it. Raises WriteError."""
     with _told(path):
         path.mkdir(parents=True, exist_ok=True)
+
+
+def refuse_existing(folder: Path) -> None:
+    """Raises StateError where something is in the folder, or a file has its name."""
+    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+        raise StateError(f"{folder}: is there already", hint="name a new folder, or remove this one")
 
 
 def write_file(path: Path, content: bytes, *, durable: bool = True) -> None:

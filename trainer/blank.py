@@ -15,9 +15,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from trainer.atomic import refuse_existing
 from trainer.config import read_toml
 from trainer.contracts.model import Family, Prediction
-from trainer.errors import BaseModelError, ConfigError, StateError, nearest
+from trainer.errors import BaseModelError, ConfigError, nearest
 from trainer.registry import FAMILIES
 
 _SHIPPED = {"tiny": "dsk-tiny.toml", "sd15": "sd15.json", "sdxl": "sdxl.json"}
@@ -76,8 +77,7 @@ def write(asked: Request, folder: Path) -> dict[str, int]:
     from trainer.contracts.model import SaveAs
     from trainer.families import _folder, _networks
 
-    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
-        raise StateError(f"{folder}: is there already", hint="name a new folder, or remove this one")
+    refuse_existing(folder)
     _refuse(asked.sizes)
     networks = fresh(asked)
     _networks.check(

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from trainer.atomic import refuse_existing
 from trainer.config import read_text
 from trainer.contracts.model import BaseSource, SaveAs
-from trainer.errors import BaseModelError, DatasetError, StateError
+from trainer.errors import BaseModelError, DatasetError
 
 if TYPE_CHECKING:
     import torch
@@ -45,8 +46,7 @@ def write(base: Path, out: Path, *, captions: Path, seed: int) -> Drawn:
     from trainer import bases
     from trainer.registry import FAMILIES
 
-    if out.is_file() or (out.is_dir() and any(out.iterdir())):
-        raise StateError(f"{out}: is there already", hint="name a new folder, or remove this one")
+    refuse_existing(out)
     texts = sorted({read_text(path, error=DatasetError) for path in captions.rglob("*.txt")})
     if not texts:
         raise DatasetError(f"{captions}: no captions (*.txt) in it", hint="name the folder that the base learnt from")

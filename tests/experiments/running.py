@@ -20,12 +20,11 @@ from trainer import embedded
 
 from . import design, facts, judging, learning
 from .contract import Arm, Baking, Claim, Painting, Sample
+from .design import FIRST_SEED
 from .facts import Oracle, Run, Seen
 from .judging import Judge
 from .learning import Learnt
 from .material import SIZE_PX, picture_numbers
-
-_FIRST_SEED = 0
 
 
 @dataclass(frozen=True)
@@ -71,10 +70,11 @@ def versions() -> dict[str, str]:
 def todo(claim: Claim, lab: Lab, seeds: Sequence[int]) -> list[tuple[Arm, int]]:
     """The runs that have no result yet, seed by seed: an early end leaves whole pairs."""
     found = []
+    setups = {arm.name: lab.setup(claim, arm) for arm in claim.arms}
     for seed in seeds:
         for arm in claim.arms:
             kept = facts.load_run(facts.path_of(lab.folder, claim.name, arm=arm.name, seed=seed))
-            if kept is None or not _same(kept.setup, lab.setup(claim, arm)):
+            if kept is None or not _same(kept.setup, setups[arm.name]):
                 found.append((arm, seed))
     return found
 
@@ -117,10 +117,10 @@ def check(claim: Claim, lab: Lab) -> Oracle | None:
     kept = facts.load_oracle(path)
     if kept is not None and _same(kept.setup, setup):
         return kept
-    looks = list(claim.looks(_FIRST_SEED))
+    looks = list(claim.looks(FIRST_SEED))
     images = [draw(look, SIZE_PX).convert("RGB") for look in looks]
     said = lab.judge.tags(_softened(claim, lab, images))
-    truth, asks = [tags_of(look) for look in looks], list(claim.asks(_FIRST_SEED))
+    truth, asks = [tags_of(look) for look in looks], list(claim.asks(FIRST_SEED))
     found = {}
     for measure in claim.measures:
         if measure.is_share:
@@ -136,7 +136,7 @@ def all_of(
 ) -> bool:
     """Runs what is left to do until `until` on the monotonic clock; whether everything is done. Raises as `run`."""
     for claim in claims:
-        unknown = judging.unknown_tags(claim, lab.judge, seed=_FIRST_SEED)
+        unknown = judging.unknown_tags(claim, lab.judge, seed=FIRST_SEED)
         if unknown:
             tell(f"{claim.name}: the tagger cannot tell {', '.join(unknown)}; they count as never shown")
         left = todo(claim, lab, seeds)
